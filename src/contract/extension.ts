@@ -1,0 +1,88 @@
+/**
+ * What our server and our outposts say to each other beyond the published contract (design/architecture.md,
+ * decisions 3 to 5). An outpost asks for it with the request header below on REST and token calls and with the
+ * member `gatehouse` in its HELLO; nobody else ever sees it.
+ */
+
+/** Request header of our outposts on REST and token calls; its value is the extension version. */
+export const EXTENSION_HEADER = 'X-Gatehouse-Extension';
+export const EXTENSION_VERSION = '1';
+
+/** Position in the log of identity events. A cursor of another epoch is unknown: take the whole live set. */
+export interface Cursor {
+  /** made anew whenever the log cannot be continued, e.g. a restored database */
+  epoch: string;
+  /** number of the last event applied; 0 = none */
+  n: number;
+}
+
+/**
+ * Something happened that outposts have to act on. `until` is when the entry may be forgotten, epoch ms: no session
+ * made before it can live longer.
+ */
+export type IdentityEvent = { n: number; until: number } & (
+  | { kind: 'session-ended'; sid: string }
+  /** `deny`: sessions of this person made before are over. `refresh`: their claims are stale, ask for new ones. */
+  | { kind: 'user-changed'; uid: string; effect: 'deny' | 'refresh' }
+  /** access rules or mappings of this provider changed: its older sessions are stale */
+  | { kind: 'provider-changed'; provider: number }
+  /** groups, secrets or keys changed in a way no single person covers: every older session is stale or over */
+  | { kind: 'everybody'; effect: 'deny' | 'refresh' }
+);
+
+/** Args of instruction IDENTITY_EVENTS. */
+export interface IdentityEventBatch {
+  epoch: string;
+  /** true: `events` is the whole live set, forget all others */
+  snapshot: boolean;
+  /** cursor after applying the batch */
+  n: number;
+  events: IdentityEvent[];
+}
+
+/** Member `gatehouse` of HELLO args. */
+export interface HelloExtension {
+  extension: string;
+  cursor: Cursor;
+}
+
+/** Member `gatehouse` of token answers to our outposts. */
+export interface TokenExtension {
+  /** the log position read before the claims were: the session is stale for every later event that names it */
+  cursor: Cursor;
+  /** headers of this person that travel outside the token (additionalHeaders), already checked */
+  headers: [string, string][];
+}
+
+/** `POST` body and answer: fresh claims for a session that an event made stale. */
+export const REFRESH_PATH = 'gatehouse/outposts/session_refresh/';
+export interface RefreshRequest {
+  provider: number;
+  sid: string;
+  uid: string;
+}
+export type RefreshAnswer =
+  | { result: 'token'; access_token: string; gatehouse: TokenExtension }
+  /** the server session is over: sign in again */
+  | { result: 'ended' }
+  /** still signed in, but may not use this application any more */
+  | { result: 'denied'; reason: string };
+
+/** `POST` body: a sign-out made at the outpost, told until the server has it. */
+export const SIGN_OUT_PATH = 'gatehouse/outposts/sign_out/';
+export interface SignOutReport {
+  provider: number;
+  sid: string;
+  uid: string;
+}
+
+/** Headers a worker adds on the private socket (architecture, section 1); a client's own are always removed. */
+export const LINK_HEADERS = {
+  /** boot credential; a request without the right one is refused */
+  credential: 'x-gatehouse-link',
+  /** address of the client, already resolved over trusted hops. Absent on calls the outpost makes itself. */
+  peer: 'x-gatehouse-peer',
+  scheme: 'x-gatehouse-scheme',
+  host: 'x-gatehouse-host',
+  requestId: 'x-gatehouse-request-id',
+} as const;
