@@ -25,7 +25,13 @@ export class InvalidInput extends CodedError {
   readonly fields: Readonly<Record<string, readonly string[]>>;
 
   constructor(fields: Readonly<Record<string, readonly string[]>>) {
-    super('invalid-input', 400, Object.entries(fields).map(([f, m]) => `${f}: ${m.join(' ')}`).join('\n'));
+    super(
+      'invalid-input',
+      400,
+      Object.entries(fields)
+        .map(([f, m]) => `${f}: ${m.join(' ')}`)
+        .join('\n'),
+    );
     this.name = 'InvalidInput';
     this.fields = fields;
   }

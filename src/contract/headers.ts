@@ -114,7 +114,8 @@ export function parseAdditionalHeaders(value: unknown): { headers: HeaderEntry[]
     else if (FORBIDDEN_ADDITIONAL.has(folded)) problems.push(`${label}: this header may not be set`);
     else if (RESERVED_PREFIXES.some((p) => folded.startsWith(p))) problems.push(`${label}: this name is reserved`);
     else if (seen.has(folded)) problems.push(`${label}: the same header is given twice`);
-    else if (typeof raw === 'object' && raw !== null) problems.push(`${label}: the value must be text, a number or true/false`);
+    else if (typeof raw === 'object' && raw !== null)
+      problems.push(`${label}: the value must be text, a number or true/false`);
     else if (CONTROL.test(text)) problems.push(`${label}: the value contains a control character`);
     else headers.push([name, text]);
     seen.add(folded);
