@@ -1,0 +1,23 @@
+/** Facts of this installation, kept as key and value. */
+import type { Db } from './database.ts';
+
+export type InstallationKey =
+  'installation_id' | 'identity_epoch' | 'learnt_host' | 'setup_token_hash' | 'session_horizon';
+
+/** @returns the value, or `undefined` when never set */
+export async function readFact(db: Db, key: InstallationKey): Promise<string | undefined> {
+  const row = await db.selectFrom('installation').select('value').where('key', '=', key).executeTakeFirst();
+  return row?.value;
+}
+
+export async function writeFact(db: Db, key: InstallationKey, value: string): Promise<void> {
+  await db
+    .insertInto('installation')
+    .values({ key, value })
+    .onConflict((c) => c.column('key').doUpdateSet({ value }))
+    .execute();
+}
+
+export async function deleteFact(db: Db, key: InstallationKey): Promise<void> {
+  await db.deleteFrom('installation').where('key', '=', key).execute();
+}
