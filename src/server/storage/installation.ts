@@ -1,4 +1,5 @@
 /** Facts of this installation, kept as key and value. */
+import { randomUUID } from 'node:crypto';
 import type { Db } from './database.ts';
 
 export type InstallationKey =
@@ -20,4 +21,13 @@ export async function writeFact(db: Db, key: InstallationKey, value: string): Pr
 
 export async function deleteFact(db: Db, key: InstallationKey): Promise<void> {
   await db.deleteFrom('installation').where('key', '=', key).execute();
+}
+
+/** The identifier users' public identifiers are derived from; made at first start, never changed. */
+export async function ensureInstallationId(db: Db): Promise<string> {
+  const known = await readFact(db, 'installation_id');
+  if (known !== undefined) return known;
+  const made = randomUUID();
+  await writeFact(db, 'installation_id', made);
+  return made;
 }

@@ -1,7 +1,7 @@
 /**
  * node:sqlite behind the structural database type kysely asks for, with SQLite's failures translated into sentences.
  */
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { SqliteDatabase, SqliteStatement } from 'kysely';
 import { CodedError } from '../../contract/errors.ts';

@@ -1,0 +1,19 @@
+/** The hook through which the OpenID Provider makes tokens for the rest of the server (`ctx.tokens.issue`). */
+import type { ApplicationRow, ProviderRow, UserRow } from '../storage/rows.ts';
+
+export interface IssueRequest {
+  provider: ProviderRow;
+  application: ApplicationRow;
+  user: UserRow;
+  /** the `sid` claim; empty for a token without a session */
+  sid: string;
+  /** when the person proved who they are, epoch ms, and how */
+  authTime: number;
+  amr: readonly string[];
+  scopes: readonly string[];
+  /** for one of our own outposts: no user attributes inside (docs/architecture.md, decision 9) */
+  extension: boolean;
+}
+
+/** @returns the signed access token and its life in seconds */
+export type IssueAccessToken = (request: IssueRequest) => Promise<{ token: string; expiresIn: number }>;
