@@ -1,0 +1,209 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { CodedError } from '../../contract/errors.ts';
+import { requestHeaders } from './request-headers.ts';
+import { responseHeaders, responseTrailers } from './response-headers.ts';
+import { DEFAULT_LIMITS } from './target.ts';
+import type { CarryLimits, CarryOutcome, ProxyTarget } from './target.ts';
+
+/**
+ * Carries an allowed request to its application and the answer back. Bodies stream both ways, at the pace of the
+ * slower side. A client that leaves cancels the request upstream; an upstream that breaks off mid-answer resets the
+ * client's connection, so that half an answer never looks like a whole one.
+ */
+export function carry(req: IncomingMessage, res: ServerResponse, target: ProxyTarget): void {
+  new Carrier(req, res, target, (failure) => target.onFailure(req, res, failure)).start({
+    dispatcher: target.upstream.dispatcher,
+    path: target.upstream.basePath + target.rawTarget,
+    requestHeaders: requestHeaders(req.rawHeaders, target),
+    responseHeaders: (raw, framed) => responseHeaders(raw, target, framed),
+  });
+}
+
+/** How one request is sent and its answer's headers are made. */
+export interface Plan {
+  dispatcher: Dispatcher;
+  path: string;
+  requestHeaders: string[];
+  responseHeaders: (raw: readonly string[], framed: boolean) => string[];
+}
+
+/** Safe to send again when a kept-alive connection turned out to be closed: without effect and without a body. */
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+const CLOSED_CONNECTION: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+/** One request on its way: undici's handler on one side, the client's response on the other. */
+export class Carrier implements Dispatcher.DispatchHandler {
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #limits: CarryLimits;
+  readonly #onDone: ((outcome: CarryOutcome) => void) | undefined;
+  readonly #fail: (error: CodedError) => void;
+  readonly #socketTimeout: number;
+  readonly #started = performance.now();
+  readonly #hasBody: boolean;
+  #plan: Plan | undefined;
+  #controller: Dispatcher.DispatchController | undefined;
+  #repeated = false;
+  #answered = false;
+  #done = false;
+
+  constructor(
+    req: IncomingMessage,
+    res: ServerResponse,
+    options: Pick<ProxyTarget, 'limits' | 'onDone'>,
+    fail: (error: CodedError) => void,
+  ) {
+    this.#req = req;
+    this.#res = res;
+    this.#limits = options.limits ?? DEFAULT_LIMITS;
+    this.#onDone = options.onDone;
+    this.#fail = fail;
+    this.#socketTimeout = res.socket?.timeout ?? 0;
+    const length = req.headers['content-length'];
+    this.#hasBody = req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+  }
+
+  start(plan: Plan): void {
+    this.#plan = plan;
+    this.#res.on('close', this.#clientClosed);
+    this.#res.on('drain', this.#drained);
+    this.#res.setTimeout(this.#hasBody ? this.#limits.clientSends : 0, this.#stalled);
+    if (this.#hasBody) this.#req.once('end', () => this.#res.socket?.setTimeout(0));
+    this.#dispatch();
+  }
+
+  #dispatch(): void {
+    const { dispatcher, path, requestHeaders: headers } = this.#plan!;
+    try {
+      dispatcher.dispatch(
+        {
+          path,
+          method: this.#req.method as Dispatcher.HttpMethod,
+          headers,
+          body: this.#hasBody ? this.#req : null,
+          headersTimeout: this.#limits.upstreamAnswers,
+        },
+        this,
+      );
+    } catch (error) {
+      this.#failed(error as Error); // a method or target that cannot be sent on
+    }
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#done) return controller.abort(new Error('the client is gone'));
+    if (this.#hasBody && this.#req.headers.expect !== undefined && !this.#res.headersSent) {
+      this.#res.writeContinue();
+      this.#res.shouldKeepAlive = true; // see listener.ts: an answer without `continue` closes the connection
+    }
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, message?: string): void {
+    const res = this.#res;
+    if (status < 200) return this.#informational(controller, status);
+    this.#answered = true;
+    const headers = this.#plan!.responseHeaders(rawText(controller.rawHeaders), status !== 204);
+    res.writeHead(status, message ?? '', headers);
+    // an event stream is silent at first: its head must not wait for its first event
+    setImmediate(() => !res.writableEnded && !res.destroyed && res.flushHeaders());
+  }
+
+  /** 103 Early Hints is passed on, other interim answers mean nothing beyond this connection. */
+  #informational(controller: Dispatcher.DispatchController, status: number): void {
+    if (status !== 103 || this.#res.headersSent || this.#req.httpVersion !== '1.1') return;
+    const raw = rawText(controller.rawHeaders);
+    const link = raw.filter((_, i) => i % 2 === 1 && raw[i - 1]!.toLowerCase() === 'link');
+    if (link.length > 0) this.#res.writeEarlyHints({ link });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#done || this.#res.write(chunk)) return;
+    controller.pause();
+    this.#res.socket?.setTimeout(this.#limits.clientReceives);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.#done) return;
+    const res = this.#res;
+    const trailers = responseTrailers(rawText(controller.rawTrailers));
+    if (trailers.length > 0 && res.chunkedEncoding) res.addTrailers(trailers);
+    const { socket } = res;
+    // the application answered before it had the whole body: what still comes belongs to no request
+    const leftover = this.#hasBody && !this.#req.complete;
+    this.#finish('complete');
+    res.end(() => leftover && socket?.destroySoon());
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#failed(error);
+  }
+
+  #failed(error: Error): void {
+    if (this.#done) return;
+    if (this.#mayRepeat(error)) {
+      this.#repeated = true;
+      return this.#dispatch();
+    }
+    this.#finish('upstream-failed');
+    if (this.#answered || this.#res.headersSent) {
+      this.#res.destroy(error);
+      return;
+    }
+    if (this.#hasBody && !this.#req.complete) this.#res.shouldKeepAlive = false;
+    this.#fail(upstreamError(error));
+  }
+
+  #mayRepeat(error: Error): boolean {
+    if (this.#repeated || this.#answered || this.#hasBody) return false;
+    return REPEATABLE.has(this.#req.method ?? '') && CLOSED_CONNECTION.has((error as NodeJS.ErrnoException).code ?? '');
+  }
+
+  readonly #drained = (): void => {
+    if (this.#done) return;
+    this.#res.socket?.setTimeout(0);
+    this.#controller?.resume();
+  };
+
+  readonly #clientClosed = (): void => {
+    if (this.#done) return;
+    this.#finish('client-gone');
+    this.#controller?.abort(new Error('the client is gone'));
+  };
+
+  /** The client neither sent nor took a byte for too long, while it was its turn. */
+  readonly #stalled = (): void => {
+    if (this.#done) return;
+    const takes = this.#answered && this.#res.writableNeedDrain;
+    const sends = this.#hasBody && !this.#req.complete && !this.#req.isPaused();
+    if (takes || sends) this.#res.destroy();
+  };
+
+  #finish(result: CarryOutcome['result']): void {
+    this.#done = true;
+    this.#res.off('close', this.#clientClosed);
+    this.#res.off('drain', this.#drained);
+    this.#res.off('timeout', this.#stalled);
+    this.#res.socket?.setTimeout(this.#socketTimeout);
+    this.#onDone?.({ duration: performance.now() - this.#started, result });
+  }
+}
+
+function rawText(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+  if (!Array.isArray(raw)) return [];
+  return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
+}
+
+/** What an error of the upstream connection means to a person; its own words stay in `detail`. */
+export function upstreamError(error: Error): CodedError {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const detail = `${code} ${error.message}`.trim();
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
+    return new CodedError('upstream-timeout', 504, 'The application did not answer in time. Try again later.', detail);
+  }
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
+    return new CodedError('request-not-sendable', 400, 'This request cannot be passed on as it is.', detail);
+  }
+  return new CodedError('upstream-unreachable', 502, 'The application cannot be reached. Try again later.', detail);
+}

@@ -1,0 +1,144 @@
+import { request as httpRequest } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Pool } from 'undici';
+import { CodedError } from '../../contract/errors.ts';
+import { LINK_HEADERS } from '../../contract/extension.ts';
+import { foldHeaderName } from '../../contract/headers.ts';
+import { Carrier } from './carry.ts';
+import { connectionNames, isHopByHop } from './hop-by-hop.ts';
+
+/** Where the control plane listens, and what makes a caller believable there (architecture, decision 6). */
+export interface ControlPlaneLink {
+  socketPath: string;
+  /** boot credential, made anew at each start */
+  credential: string;
+}
+
+/** What a worker found out about a request and vouches for on the private socket. */
+export interface VouchedRequest {
+  /** address of the client, resolved over trusted hops */
+  clientAddress: string;
+  scheme: 'http' | 'https';
+  host: string;
+  requestId: string;
+}
+
+/** Answers in place of a control plane that is not there, 503; called only while nothing was sent. */
+export type OnDown = (req: IncomingMessage, res: ServerResponse, error: CodedError) => void;
+
+/** Carries requests of browsers, API clients and outposts to the identity server. */
+export class ControlPlaneProxy {
+  readonly #link: ControlPlaneLink;
+  readonly #pool: Pool;
+  readonly #onDown: OnDown;
+
+  constructor(link: ControlPlaneLink, onDown: OnDown) {
+    this.#link = link;
+    this.#onDown = onDown;
+    this.#pool = new Pool('http://control-plane', {
+      socketPath: link.socketPath,
+      pipelining: 1,
+      bodyTimeout: 0,
+      keepAliveTimeout: 4000,
+      maxHeaderSize: 64 * 1024,
+    });
+  }
+
+  readonly handle = (req: IncomingMessage, res: ServerResponse, vouched: VouchedRequest): void => {
+    new Carrier(req, res, {}, (error) => this.#down(req, res, error)).start({
+      dispatcher: this.#pool,
+      path: req.url ?? '/',
+      requestHeaders: this.#headers(req.rawHeaders, vouched),
+      responseHeaders: passedOn,
+    });
+  };
+
+  /**
+   * Carries an upgrade (outposts attach at `/ws/…`): once the control plane agrees, bytes pass both ways untouched.
+   * It authenticates; a refusal reaches the client as it is.
+   */
+  readonly upgrade = (req: IncomingMessage, client: Duplex, head: Buffer, vouched: VouchedRequest): void => {
+    const headers = this.#headers(req.rawHeaders, vouched);
+    headers.push('Connection', 'Upgrade', 'Upgrade', req.headers.upgrade ?? '');
+    const outgoing = httpRequest({
+      socketPath: this.#link.socketPath,
+      agent: false,
+      method: req.method,
+      path: req.url,
+      headers,
+    });
+    const giveUp = () => client.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n\r\n');
+    client.on('error', () => outgoing.destroy()).on('close', () => outgoing.destroy());
+    outgoing.on('error', giveUp);
+    outgoing.on('response', (answer) => {
+      client.write(headOf(answer, [...passedOn(answer.rawHeaders), 'Connection', 'close']));
+      answer.pipe(client);
+    });
+    outgoing.on('upgrade', (answer, upstream, first) => {
+      outgoing.off('error', giveUp);
+      client.write(headOf(answer, answer.rawHeaders));
+      if (first.length > 0) client.write(first);
+      if (head.length > 0) upstream.write(head);
+      const end = () => {
+        client.destroy();
+        upstream.destroy();
+      };
+      client.on('error', end).on('close', end);
+      upstream.on('error', end).on('close', end);
+      client.pipe(upstream).pipe(client);
+    });
+    outgoing.end();
+  };
+
+  /** Ends all connections to the control plane. */
+  destroy(): Promise<void> {
+    return this.#pool.destroy();
+  }
+
+  #down(req: IncomingMessage, res: ServerResponse, error: CodedError): void {
+    if (error.status === 400) return this.#onDown(req, res, error);
+    res.setHeader('Retry-After', '2');
+    const sentence = 'The identity server is restarting. Try again in a few seconds.';
+    this.#onDown(req, res, new CodedError('control-plane-down', 503, sentence, error.detail));
+  }
+
+  #headers(raw: readonly string[], vouched: VouchedRequest): string[] {
+    const headers = ['Host', vouched.host, ...withoutClaims(passedOn(raw))];
+    headers.push(LINK_HEADERS.credential, this.#link.credential, LINK_HEADERS.peer, vouched.clientAddress);
+    headers.push(LINK_HEADERS.scheme, vouched.scheme, LINK_HEADERS.host, vouched.host);
+    headers.push(LINK_HEADERS.requestId, vouched.requestId);
+    return headers;
+  }
+}
+
+/** All but hop-by-hop headers: the identity server's answers are ours, nothing else in them is changed. */
+function passedOn(raw: readonly string[]): string[] {
+  const connection = raw.filter((_, i) => i % 2 === 1 && raw[i - 1]!.toLowerCase() === 'connection');
+  const named = connectionNames(connection);
+  return pairs(raw, (lower) => !isHopByHop(lower, named));
+}
+
+/** Removes, in any spelling, what a client might say in our place: who it is, and what only workers say. */
+function withoutClaims(headers: readonly string[]): string[] {
+  return pairs(headers, (lower) => {
+    const folded = foldHeaderName(lower);
+    return !(lower === 'host' || lower === 'expect' || CLAIMS.test(folded));
+  });
+}
+
+const CLAIMS = /^(x-gatehouse-.*|x-forwarded-.*|forwarded|x-real-ip)$/;
+
+function pairs(raw: readonly string[], keep: (lower: string) => boolean): string[] {
+  const out: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (keep(raw[i]!.toLowerCase())) out.push(raw[i]!, raw[i + 1]!);
+  }
+  return out;
+}
+
+function headOf(answer: IncomingMessage, headers: readonly string[]): string {
+  let text = `HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}\r\n`;
+  for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  return `${text}\r\n`;
+}

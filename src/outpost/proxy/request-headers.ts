@@ -1,0 +1,90 @@
+import { foldHeaderName, isManagedHeader } from '../../contract/headers.ts';
+import { connectionNames, isHopByHop, isOwnCookie } from './hop-by-hop.ts';
+import type { ProxyTarget } from './target.ts';
+
+/**
+ * Headers that say how a request reached us. `made`: we write them ourselves. `passed`: a trusted peer's are passed
+ * on, anybody else's removed. `dropped`: some frameworks act on them instead of the request line, so that a rule
+ * for one path would let another through; nobody may send them to an application.
+ */
+const FORWARDED: ReadonlyMap<string, 'made' | 'passed' | 'dropped'> = new Map([
+  ['x-forwarded-for', 'made'],
+  ['x-forwarded-host', 'made'],
+  ['x-forwarded-proto', 'made'],
+  ['x-forwarded-port', 'passed'],
+  ['x-forwarded-prefix', 'passed'],
+  ['x-forwarded-server', 'passed'],
+  ['x-forwarded-ssl', 'passed'],
+  ['x-real-ip', 'passed'],
+  ['forwarded', 'passed'],
+  ['x-forwarded-uri', 'dropped'],
+  ['x-forwarded-method', 'dropped'],
+  ['x-forwarded-path', 'dropped'],
+  ['x-original-url', 'dropped'],
+  ['x-original-uri', 'dropped'],
+  ['x-original-host', 'dropped'],
+  ['x-original-method', 'dropped'],
+  ['x-rewrite-url', 'dropped'],
+]);
+
+/** Handled apart from the list: routing and expectations are ours to answer. */
+const OURS: ReadonlySet<string> = new Set(['host', 'expect']);
+
+/** What of a {@link ProxyTarget} decides about request headers. */
+export type RequestIngredients = Pick<
+  ProxyTarget,
+  'host' | 'originalHost' | 'scheme' | 'peer' | 'trusted' | 'identity' | 'managed' | 'dropAuthorization'
+>;
+
+/**
+ * The headers of the request to the application (spec/outpost.md 6.1, security rules A, D and H): hop-by-hop
+ * headers leave first, then everything only we may say, in every spelling; identity comes last.
+ * @param raw `rawHeaders` of the client's request: duplicates and spelling are kept
+ * @returns name, value, name, value, …
+ */
+export function requestHeaders(raw: readonly string[], target: RequestIngredients): string[] {
+  const out: string[] = ['Host', target.host];
+  const named = connectionNames(valuesOf(raw, 'connection'));
+  const before: string[] = [];
+  let trailers = false;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!;
+    const value = raw[i + 1]!;
+    const lower = name.toLowerCase();
+    if (lower === 'te') trailers ||= /(^|,)\s*trailers\s*(;|,|$)/i.test(value);
+    if (OURS.has(lower) || isHopByHop(lower, named)) continue;
+    if (lower === 'cookie') {
+      const kept = withoutOwnCookies(value);
+      if (kept !== '') out.push(name, kept);
+      continue;
+    }
+    const folded = foldHeaderName(lower);
+    if (isManagedHeader(folded, target.managed) || target.identity.folded.has(folded)) continue;
+    if (target.dropAuthorization && folded === 'authorization') continue;
+    const forwarded = FORWARDED.get(folded);
+    if (forwarded === 'made' && lower === 'x-forwarded-for' && target.trusted) before.push(value);
+    // `X_Real_IP` and the like are never the header a proxy in front of us sends
+    if (forwarded && !(forwarded === 'passed' && target.trusted && lower === folded)) continue;
+    out.push(name, value);
+  }
+  if (trailers) out.push('TE', 'trailers');
+  out.push('X-Forwarded-For', [...before, target.peer].join(', '));
+  out.push('X-Forwarded-Host', target.originalHost, 'X-Forwarded-Proto', target.scheme);
+  for (const part of target.identity.flat) out.push(part);
+  return out;
+}
+
+function valuesOf(raw: readonly string[], lower: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]!.length === lower.length && raw[i]!.toLowerCase() === lower) values.push(raw[i + 1]!);
+  }
+  return values;
+}
+
+/** @returns the Cookie value without the cookies of ours; `''` when nothing is left. Others stay byte for byte. */
+export function withoutOwnCookies(value: string): string {
+  if (!value.toLowerCase().includes('authentik_')) return value;
+  const kept = value.split(';').filter((pair) => !isOwnCookie(pair.split('=', 1)[0]!));
+  return kept.join(';').trim();
+}
