@@ -12,6 +12,8 @@ export interface Settings {
     metrics: ListenAddress[];
     /** networks whose peers may say who the client is */
     trustedProxyCidrs: string[];
+    /** when given, a peer is believed only if it is also in one of these networks; empty = nobody is */
+    strictPeers: string[] | undefined;
   };
   /** folder of everything that must survive, absolute */
   data: string;

@@ -1,0 +1,33 @@
+/** What we ship is permissively licensed all the way down. */
+import { readLock } from '../complete-lock.ts';
+
+const PERMISSIVE = new Set([
+  'MIT',
+  'ISC',
+  'Apache-2.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  '0BSD',
+  'BlueOak-1.0.0',
+  'Unlicense',
+  'CC0-1.0',
+  'MIT-0',
+]);
+
+/** Licence terms such as `(MIT OR GPL-3.0)`: one permissive choice is enough; with AND all must be. */
+export function isPermissive(expression: string): boolean {
+  return expression
+    .replace(/[()]/g, '')
+    .split(/ OR /i)
+    .some((choice) => choice.split(/ AND /i).every((term) => PERMISSIVE.has(term.trim())));
+}
+
+export function checkLicences(): string[] {
+  const shipped = Object.entries(readLock('package-lock.json').packages).filter(
+    ([where, entry]) => where !== '' && !entry.dev,
+  );
+  if (shipped.length === 0) return ['package-lock.json names no production package'];
+  return shipped
+    .filter(([, entry]) => !isPermissive(entry.license ?? ''))
+    .map(([where, entry]) => `${where}: licence ${entry.license ?? 'not stated'}`);
+}
