@@ -141,12 +141,14 @@ export class AccessLog {
 /** Bytes gathered before a write, and how long a line may wait. */
 const BUFFER_BYTES = 16 * 1024;
 const FLUSH_MS = 500;
+/** Lines are dropped rather than kept beyond this when nobody reads the log. */
+const MAX_PENDING_BYTES = 32 * 1024 * 1024;
 
 /** What a process logs through, and how its last lines get out. */
 export interface ProcessLog {
   log: Logger;
   /** writes what is still buffered, synchronously: the last thing before an exit */
-  flush(): void;
+  readonly flush: () => void;
 }
 
 /**
@@ -156,9 +158,7 @@ export interface ProcessLog {
  * @param destination for tests
  */
 export function processLog(level: string, part: string, destination?: DestinationStream): ProcessLog {
-  const sink = pino.destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, maxLength: 64 * 1024 * 1024 });
-  const timer = setInterval(() => sink.flush(), FLUSH_MS);
-  timer.unref();
+  const sink = destination ?? asyncStdout();
   const log = pino(
     {
       level,
@@ -167,7 +167,16 @@ export function processLog(level: string, part: string, destination?: Destinatio
       timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label === 'warn' ? 'warning' : label }) },
     },
-    destination ?? sink,
+    sink,
   );
-  return { log, flush: () => sink.flushSync() };
+  const flush = () => {
+    if ('flushSync' in sink && typeof sink.flushSync === 'function') sink.flushSync();
+  };
+  return { log, flush };
+}
+
+function asyncStdout() {
+  const sink = pino.destination({ fd: 1, sync: false, minLength: BUFFER_BYTES, maxLength: MAX_PENDING_BYTES });
+  setInterval(() => sink.flush(), FLUSH_MS).unref();
+  return sink;
 }

@@ -4,6 +4,7 @@ import { CodedError } from '../../contract/errors.ts';
 import { requestHeaders } from './request-headers.ts';
 import { responseHeaders, responseTrailers } from './response-headers.ts';
 import { DEFAULT_LIMITS } from './target.ts';
+import { UPSTREAM_RESET } from './upstreams.ts';
 import type { CarryLimits, CarryOutcome, ProxyTarget } from './target.ts';
 
 /**
@@ -30,7 +31,7 @@ export interface Plan {
 
 /** Safe to send again when a kept-alive connection turned out to be closed: without effect and without a body. */
 const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
-const CLOSED_CONNECTION: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+const CLOSED_CONNECTION: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', UPSTREAM_RESET, 'ECONNRESET', 'EPIPE']);
 
 /** One request on its way: undici's handler on one side, the client's response on the other. */
 export class Carrier implements Dispatcher.DispatchHandler {

@@ -1,6 +1,9 @@
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { CodedError } from '../../contract/errors.ts';
 import type { Upstream } from './target.ts';
+
+/** Code of the error when an application reset its connection. */
+export const UPSTREAM_RESET = 'UPSTREAM_RESET';
 
 /** Largest response head of an application. Node's own server takes 16 KiB; many cookies need more. */
 const MAX_HEAD_BYTES = 64 * 1024;
@@ -58,6 +61,22 @@ function openPool(origin: string, verifyTls: boolean): Pool {
     maxHeaderSize: MAX_HEAD_BYTES,
     bodyTimeout: 0,
     keepAliveTimeout: 4000, // below the 5 s many servers close idle connections after
-    connect: { rejectUnauthorized: verifyTls, timeout: CONNECT_TIMEOUT_MS },
+    connect: resetsAreErrors(
+      buildConnector({ rejectUnauthorized: verifyTls, timeout: CONNECT_TIMEOUT_MS, allowH2: false }),
+    ),
   });
+}
+
+/**
+ * An answer without a length ends with the connection. undici takes a reset connection for such an end, which would
+ * turn half an answer into a whole one; under another code it is the error that it is.
+ */
+function resetsAreErrors(connector: buildConnector.connector): buildConnector.connector {
+  return (options, callback) =>
+    connector(options, (...result) => {
+      result[1]?.prependListener('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNRESET') error.code = UPSTREAM_RESET;
+      });
+      callback(...result);
+    });
 }
