@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { NGINX_GUIDE, SEED_FIXTURE } from './harness/configurations.ts';
+import { ROOT } from './harness/gatehouse.ts';
+
+/** The published nginx text of the older generation, as people have it in their configuration. */
+const PUBLISHED = `server {
+# SSL and VHost configuration
+listen 443 ssl http2;
+server_name _;
+ssl_certificate /etc/ssl/certs/ssl-cert-snakeoil.pem;
+ssl_certificate_key /etc/ssl/private/ssl-cert-snakeoil.key;
+# Increase buffer size for large headers
+# This is needed only if you get 'upstream sent too big header while reading response header from upstream' error when trying to access an application protected by goauthentik
+proxy_buffers 8 16k;
+proxy_buffer_size 32k;
+fastcgi_buffers 16 16k;
+fastcgi_buffer_size 32k;
+location / {
+# Put your proxy_pass to your application here
+# proxy_pass http://localhost:5000;
+# authentik-specific config
+auth_request /akprox/auth;
+error_page 401 = @akprox_signin;
+# For domain level, use the below error_page to redirect to your Authentik server with the full redirect path
+# error_page 401 =302 https://authentik.company/akprox/start?rd=$scheme://$http_host$request_uri;
+# translate headers from the outposts back to the actual upstream
+auth_request_set $username $upstream_http_x_auth_username;
+auth_request_set $email $upstream_http_X_Forwarded_Email;
+proxy_set_header X-Auth-Username $username;
+proxy_set_header X-Forwarded-Email $email;
+}
+# all requests to /akprox must be accessible without authentication
+location /akprox {
+proxy_pass http://*ip or hostname of the authentik OUTPOST*:9000/akprox;
+# ensure the host of this vserver matches your external URL you've configured
+# in authentik
+proxy_set_header Host $host;
+add_header Set-Cookie $auth_cookie;
+auth_request_set $auth_cookie $upstream_http_set_cookie;
+}
+# Special location for when the /auth endpoint returns a 401,
+# redirect to the /start URL which initiates SSO
+location @akprox_signin {
+internal;
+add_header Set-Cookie $auth_cookie;
+return 302 /akprox/start?rd=$request_uri;
+}
+}
+`;
+
+const PLACEHOLDERS: Readonly<Record<string, string>> = {
+  '{{listen}}': '443',
+  '{{certificate}}': '/etc/ssl/certs/ssl-cert-snakeoil.pem',
+  '{{certificate_key}}': '/etc/ssl/private/ssl-cert-snakeoil.key',
+  '{{proxy_pass to your application}}': '# proxy_pass http://localhost:5000;',
+  '{{outpost}}': '*ip or hostname of the authentik OUTPOST*:9000',
+};
+
+describe('nginx configurations under test', () => {
+  it('use the published text of the older generation, only placeholders filled in', () => {
+    let text = readFileSync(SEED_FIXTURE, 'utf8');
+    for (const [placeholder, published] of Object.entries(PLACEHOLDERS)) text = text.replace(placeholder, published);
+    assert.equal(text, PUBLISHED);
+  });
+
+  it('are what the guides tell people to use', () => {
+    const guides = markdown(join(ROOT, 'docs'));
+    assert.ok(
+      guides.some((guide) => unindent(guide).includes(unindent(PUBLISHED))),
+      'no page under docs/ shows the text for the older generation',
+    );
+    const newer = readFileSync(NGINX_GUIDE, 'utf8');
+    assert.ok(
+      guides.some((guide) => guide.includes(newer.trim())),
+      'no page under docs/ shows deploy/nginx/single-application.conf',
+    );
+  });
+});
+
+function markdown(folder: string): string[] {
+  assert.ok(existsSync(folder));
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => readFileSync(join(folder, name), 'utf8'));
+}
+
+const unindent = (text: string) => text.replaceAll(/^[ \t]+/gm, '').trim();

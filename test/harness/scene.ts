@@ -1,0 +1,138 @@
+import { Client } from './client.ts';
+import { akproxConfiguration, outpostConfiguration, serverConfiguration } from './configurations.ts';
+import { Gatehouse } from './gatehouse.ts';
+import type { GatehouseOptions } from './gatehouse.ts';
+import { Nginx } from './nginx.ts';
+import { freePort } from './ports.ts';
+import { Provision } from './provision.ts';
+import type { Application, ApplicationOptions } from './provision.ts';
+import { Upstream } from './upstream.ts';
+import { failed } from './wait.ts';
+
+export interface SceneOptions {
+  gatehouse?: GatehouseOptions;
+  /** applications behind nginx by name, with the generation of the configuration; at most one `akprox` */
+  nginx?: Record<string, 'akprox' | 'outpost'>;
+}
+
+/** The nginx of a scene. */
+interface Front {
+  server: Nginx;
+  port: number;
+  names: ReadonlySet<string>;
+}
+
+/**
+ * A whole small site: Gatehouse, an application, and nginx where wanted. The identity server is `auth.test`, an
+ * application called `wiki` is `wiki.test`; behind nginx on its port with https, otherwise on Gatehouse's own.
+ */
+export class Scene {
+  readonly gatehouse: Gatehouse;
+  readonly upstream: Upstream;
+  readonly provision: Provision;
+  readonly #nginx: Front | undefined;
+  readonly #clients: Client[] = [];
+
+  private constructor(gatehouse: Gatehouse, upstream: Upstream, nginx: Front | undefined) {
+    this.gatehouse = gatehouse;
+    this.upstream = upstream;
+    this.provision = new Provision(gatehouse.api);
+    this.#nginx = nginx;
+  }
+
+  static async start(options: SceneOptions = {}): Promise<Scene> {
+    const gatehouse = await Gatehouse.start(options.gatehouse);
+    const upstream = await Upstream.start();
+    let nginx: Front | undefined;
+    try {
+      if (options.nginx !== undefined) {
+        const port = await freePort();
+        const server = await startNginx(port, options.nginx, gatehouse, upstream);
+        nginx = { server, port, names: new Set(Object.keys(options.nginx)) };
+      }
+      const scene = new Scene(gatehouse, upstream, nginx);
+      await scene.provision.serverAddress(scene.server);
+      return scene;
+    } catch (error) {
+      await nginx?.server.stop();
+      await upstream.stop();
+      await gatehouse.stop();
+      throw error;
+    }
+  }
+
+  /** address of the identity server for browsers */
+  get server(): string {
+    return this.#nginx === undefined
+      ? `http://auth.test:${this.gatehouse.port}`
+      : `https://auth.test:${this.#nginx.port}`;
+  }
+
+  /** address of an application for browsers */
+  address(name: string): string {
+    return this.#nginx?.names.has(name) === true
+      ? `https://${name}.test:${this.#nginx.port}`
+      : `http://${name}.test:${this.gatehouse.port}`;
+  }
+
+  /** Makes the application `name`: behind nginx forward authentication, otherwise proxy mode. */
+  async application(name: string, options: Partial<ApplicationOptions> = {}): Promise<Application> {
+    const behindNginx = this.#nginx?.names.has(name) === true;
+    const externalHost = this.address(name);
+    const application = await this.provision.application({
+      slug: name,
+      mode: behindNginx ? 'forward_single' : 'proxy',
+      externalHost,
+      ...(behindNginx ? {} : { internalHost: this.upstream.origin }),
+      ...options,
+    });
+    await this.provision.served(this.gatehouse.origin, externalHost);
+    return application;
+  }
+
+  /** A new visitor with an empty cookie jar. */
+  visitor(): Client {
+    const client = new Client();
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** For `afterEach`: prints the logs when the test failed. */
+  explain(context: object): void {
+    this.gatehouse.explain(context);
+    if (failed(context) && this.#nginx !== undefined) console.error(this.#nginx.server.log());
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close()));
+    await this.#nginx?.server.stop();
+    await this.upstream.stop();
+    await this.gatehouse.stop();
+  }
+}
+
+function startNginx(
+  port: number,
+  applications: Record<string, 'akprox' | 'outpost'>,
+  gatehouse: Gatehouse,
+  upstream: Upstream,
+): Promise<Nginx> {
+  const addresses = {
+    listen: `127.0.0.1:${port}`,
+    application: `127.0.0.1:${upstream.port}`,
+    outpost: `127.0.0.1:${gatehouse.port}`,
+  };
+  return Nginx.start({
+    port,
+    http: (tls) => {
+      const values = { ...addresses, ...tls };
+      const servers = Object.entries(applications).map(([name, generation]) =>
+        generation === 'akprox'
+          ? akproxConfiguration(values)
+          : outpostConfiguration({ ...values, name: `${name}.test` }),
+      );
+      // the older text answers for every name, so it comes first and is nginx's default server
+      return [...servers, serverConfiguration({ ...values, name: 'auth.test' })].join('\n');
+    },
+  });
+}
