@@ -11,10 +11,12 @@ interface Cruise {
 /**
  * Runs dependency-cruiser over src/. It ends happily after having seen no module at all when its parser does not
  * fit the TypeScript installed, so the number of modules is part of the check.
+ * @param folder the clone
  */
-export function checkLayers(): string[] {
+export function checkLayers(folder = process.cwd()): string[] {
   const args = ['--config', '.dependency-cruiser.cjs', '--output-type', 'json', 'src'];
   const run = spawnSync(process.execPath, ['node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', ...args], {
+    cwd: folder,
     encoding: 'utf8',
     maxBuffer: 256 * 1024 * 1024,
   });

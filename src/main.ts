@@ -1,0 +1,131 @@
+/**
+ * The command line. Each command loads only what it needs; a wrong command ends with 2, a failure with 1, and a person
+ * reads sentences, not stack traces.
+ */
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import { CodedError, InvalidInput } from './contract/errors.ts';
+import { GATEHOUSE_VERSION, PUBLISHED_VERSION } from './contract/version.ts';
+
+const HELP = `gatehouse: one login in front of all your applications
+
+usage: gatehouse <command>
+
+  serve               start the identity server and its embedded outpost
+      --workers <n>   processes that answer on the HTTP port; 0 = everything in one process
+      --demo          also start a sample application, with two people to sign in as
+  settings            show the settings in effect, secrets masked
+  version             show the version
+  help                show this
+
+Settings are environment variables: docs/reference/settings.md
+`;
+
+/** The command line cannot be understood; the message says why. */
+class Misused extends Error {}
+
+type Flags = NonNullable<ParseArgsConfig['options']>;
+interface Command {
+  flags: Flags;
+  /** @returns exit code */
+  run: (flags: Readonly<Record<string, unknown>>) => Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  serve: { flags: { workers: { type: 'string' }, demo: { type: 'boolean' } }, run: serveCommand },
+  settings: { flags: {}, run: settingsCommand },
+  version: {
+    flags: {},
+    run: async () => print(`gatehouse ${GATEHOUSE_VERSION} (speaks the published contract of ${PUBLISHED_VERSION})\n`),
+  },
+  help: { flags: {}, run: async () => print(HELP) },
+};
+
+const SPELLINGS: Readonly<Record<string, string>> = {
+  '--help': 'help',
+  '-h': 'help',
+  '--version': 'version',
+  '-v': 'version',
+};
+
+async function serveCommand(flags: Readonly<Record<string, unknown>>): Promise<number> {
+  const { loadSettings } = await import('./settings/load.ts');
+  const { settings, notes } = loadSettings(process.env);
+  if (typeof flags['workers'] === 'string') settings.workers = await workersFlag(flags['workers']);
+  for (const note of notes) process.stderr.write(`gatehouse: ${note}\n`);
+  const { serve } = await import('./supervise/serve.ts');
+  return serve(settings, { demo: flags['demo'] === true });
+}
+
+async function workersFlag(raw: string): Promise<number | undefined> {
+  const { Unusable, workers } = await import('./settings/parse.ts');
+  try {
+    return workers(raw);
+  } catch (error) {
+    if (error instanceof Unusable) throw new Misused(`--workers ${error.message}`);
+    throw error;
+  }
+}
+
+async function settingsCommand(): Promise<number> {
+  const { loadSettings } = await import('./settings/load.ts');
+  const { effective, notes } = loadSettings(process.env);
+  const width = Math.max(...effective.map(({ variable }) => variable.length));
+  for (const { variable, shown, given } of effective) {
+    print(`${variable.padEnd(width)}  ${shown === '' ? '(none)' : shown}${given ? '' : '  (default)'}\n`);
+  }
+  for (const note of notes) print(`${note}\n`);
+  return 0;
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [first = 'help', ...rest] = args;
+  const name = SPELLINGS[first] ?? first;
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) throw new Misused(`there is no command ${JSON.stringify(first)}`);
+  if (rest.some((word) => word === '--help' || word === '-h')) return print(HELP);
+  return command.run(flagsOf(name, command.flags, rest));
+}
+
+function flagsOf(name: string, options: Flags, args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    // Its first sentence is about the flag; what follows explains how to write odd arguments.
+    if (error instanceof TypeError) throw new Misused(`${name}: ${error.message.split('. ')[0] ?? ''}`);
+    throw error;
+  }
+}
+
+/** Says what went wrong. @returns exit code */
+function explain(error: unknown): number {
+  const say = (text: string) => process.stderr.write(`gatehouse: ${text}\n`);
+  if (error instanceof Misused) {
+    say(`${error.message}. Commands and flags: gatehouse help`);
+    return 2;
+  }
+  if (error instanceof InvalidInput) {
+    say('nothing was started, because of these settings:');
+    for (const [field, messages] of Object.entries(error.fields))
+      process.stderr.write(`  ${field}: ${messages.join(' ')}\n`);
+    process.stderr.write('All settings: docs/reference/settings.md\n');
+    return 1;
+  }
+  if (error instanceof CodedError) {
+    say(`${error.message} [${error.code}]`);
+    return 1;
+  }
+  const level = process.env['GATEHOUSE_LOG_LEVEL'] ?? process.env['AUTHENTIK_LOG_LEVEL'];
+  const detail = level === 'debug' || level === 'trace';
+  say('an unexpected error stopped it [internal-error]. GATEHOUSE_LOG_LEVEL=debug shows where; please report it.');
+  if (detail) console.error(error);
+  return 1;
+}
+
+const code = await main(process.argv.slice(2)).catch(explain);
+// Whatever a command left open must not keep a finished process alive.
+process.exit(code);
