@@ -1,0 +1,69 @@
+/** Load from the second core with wrk. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export interface Target {
+  url: string;
+  headers: Readonly<Record<string, string>>;
+}
+
+export interface Load {
+  requestsPerSecond: number;
+  /** answers that were not 2xx or 3xx, and socket errors */
+  failures: number;
+}
+
+/** core of everything under test, and core of the load */
+export const TESTED_CORE = '0';
+export const LOAD_CORE = '1';
+
+/** Keeps 32 connections busy for `seconds`. @throws when wrk's report cannot be read */
+export async function load(target: Target, seconds: number): Promise<Load> {
+  const headers = Object.entries(target.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  const args = ['-c', LOAD_CORE, 'wrk', '-t1', '-c32', `-d${seconds}s`, ...headers, target.url];
+  const { stdout } = await run('taskset', args);
+  const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];
+  if (rate === undefined) throw new Error(`wrk said:\n${stdout}`);
+  const bad = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);
+  const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout);
+  const broken = socket === null ? 0 : socket.slice(1).reduce((sum, n) => sum + Number(n), 0);
+  return { requestsPerSecond: Number(rate), failures: bad + broken };
+}
+
+export interface Comparison {
+  baseline: number[];
+  tested: number[];
+  failures: number;
+}
+
+/** Measures two targets in turn, so that a change of the machine hits both. */
+export async function compare(baseline: Target, tested: Target, rounds: number, seconds: number): Promise<Comparison> {
+  await load(baseline, 1);
+  await load(tested, 2);
+  const result: Comparison = { baseline: [], tested: [], failures: 0 };
+  for (let i = 0; i < rounds; i++) {
+    for (const [target, rates] of [
+      [baseline, result.baseline],
+      [tested, result.tested],
+    ] as const) {
+      const measured = await load(target, seconds);
+      rates.push(measured.requestsPerSecond);
+      result.failures += measured.failures;
+    }
+  }
+  return result;
+}
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+};
+
+/** Ratio of each round, lowest and highest: how far one run can be trusted. */
+export function ratios({ baseline, tested }: Comparison): { median: number; low: number; high: number } {
+  const each = baseline.map((rate, i) => tested[i]! / rate);
+  return { median: median(each), low: Math.min(...each), high: Math.max(...each) };
+}

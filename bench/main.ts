@@ -1,0 +1,57 @@
+/**
+ * `npm run bench`: the budgets of docs/performance.md, measured side by side in one run on one core, the load on the
+ * other. `--quick` takes short rounds, `--write` puts the table into docs/performance.md.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { LOAD_CORE } from './lib/load.ts';
+import { ROOT } from './lib/processes.ts';
+import { Product } from './lib/product.ts';
+import type { Row } from './lib/row.ts';
+import { forwardAuth } from './forward-auth.ts';
+import { memory } from './memory.ts';
+import { proxyMode } from './proxy-mode.ts';
+import { startTimes } from './start.ts';
+
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
+});
+const effort = values.quick ? { rounds: 3, seconds: 2 } : { rounds: 7, seconds: 5 };
+
+if (cpus().length < 2) throw new Error('the benchmark needs two cores: one for what is measured, one for the load');
+execFileSync('taskset', ['-cp', LOAD_CORE, String(process.pid)], { stdio: 'ignore' });
+
+const rows: Row[] = [];
+for (const section of [forwardAuth, proxyMode, startTimes, memory]) {
+  const product = await Product.create();
+  try {
+    for (const row of await section(product, effort)) {
+      rows.push(row);
+      console.log(`${row.what}: ${row.measured} (budget ${row.budget}) ${row.kept ? '' : 'OVER BUDGET'}`);
+    }
+  } finally {
+    await product.stop();
+    product.remove();
+  }
+}
+
+const table = [
+  '| what | budget | measured | spread of the rounds | kept |',
+  '|---|---|---|---|---|',
+  ...rows.map((r) => `| ${r.what} | ${r.budget} | ${r.measured} | ${r.spread} | ${r.kept ? 'yes' : '**no**'} |`),
+].join('\n');
+console.log(`\n${table}`);
+
+if (values.write) {
+  const file = join(ROOT, 'docs/performance.md');
+  const text = readFileSync(file, 'utf8');
+  const [before, rest] = text.split('<!-- table -->\n');
+  const after = rest?.split('<!-- end of table -->')[1];
+  if (before === undefined || after === undefined) throw new Error('docs/performance.md has lost its table marks');
+  const stamp = `Measured on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores (${cpus()[0]?.model.trim()}), Node ${process.versions.node}, ${effort.rounds} rounds of ${effort.seconds} s.`;
+  writeFileSync(file, `${before}<!-- table -->\n${stamp}\n\n${table}\n<!-- end of table -->${after}`);
+}
+process.exitCode = rows.every((r) => r.kept) ? 0 : 1;
