@@ -1,0 +1,32 @@
+/**
+ * What the supervisor and the control plane's process say to each other (docs/architecture.md, Processes). Plain data,
+ * sent over the channel between parent and child.
+ */
+import type { Settings } from '../settings/settings.ts';
+
+/** Everything the control plane needs besides the data folder. */
+export interface ControlPlaneStart {
+  settings: Settings;
+  /** Unix socket to listen on, in a folder only this user can enter */
+  socketPath: string;
+  /** boot secret: requests without it are refused */
+  linkCredential: string;
+  /** boot secret: bearer token of the embedded outpost, valid on internal calls only */
+  outpostToken: string;
+  /** port of the public HTTP listener, for addresses shown while none is configured */
+  httpPort: number;
+}
+
+export type ToControlPlane =
+  | ({ kind: 'start' } & ControlPlaneStart)
+  /** finish what is under way and exit */
+  | { kind: 'stop' };
+
+export type FromControlPlane =
+  | {
+      kind: 'ready';
+      /** one-time token of the set-up page, while nobody can sign in */
+      setupToken?: string;
+    }
+  /** it cannot run and never will without a person: the sentence says what to do; the process exits with 1 */
+  | { kind: 'fatal'; code: string; sentence: string };

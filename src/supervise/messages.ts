@@ -1,0 +1,59 @@
+/**
+ * What the supervisor and its workers say to each other. Plain data: it crosses a process boundary as JSON, or, with
+ * `--workers 0`, stays in the process.
+ */
+import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
+import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts';
+import type { MetricSnapshot } from '../outpost/metrics.ts';
+import type { ListenAddress } from '../settings/settings.ts';
+import type { Settings } from '../settings/settings.ts';
+
+/** How a worker reaches the identity server. */
+export interface BackChannelOptions {
+  /** REST base, `https://auth.example.test/` or, embedded, `http://localhost:9000/`: where `api/v3/` lies below */
+  base: string;
+  /** bearer token of the outpost */
+  token: string;
+  /** given when the identity server is the one beside us: its private socket, and this boot's credential */
+  socket?: { path: string; credential: string };
+  /** verify the certificate of the identity server */
+  verifyTls: boolean;
+}
+
+export interface WorkerStart {
+  settings: Pick<Settings, 'logLevel' | 'logHttpHeaders' | 'timeouts' | 'listen' | 'outpost' | 'disableEmbeddedOutpost'>;
+  listen: ListenAddress[];
+  /** several workers share the port */
+  reusePort: boolean;
+  backChannel: BackChannelOptions;
+}
+
+/** A sign-out made here, and when; sessions made later are not concerned. */
+export interface LocalSignOut {
+  report: SignOutReport;
+  /** epoch ms */
+  at: number;
+}
+
+/** Something an administrator should hear of, as the data plane reports it. Plain data. */
+export type Problem = Readonly<Record<string, unknown>>;
+
+export type ToWorker =
+  | ({ kind: 'start' } & WorkerStart)
+  | { kind: 'configure'; outpost: OutpostInstance; providers: ProxyOutpostConfig[] }
+  | { kind: 'events'; batch: IdentityEventBatch }
+  /** an official server ended this session (instructions 3 and 4) */
+  | { kind: 'session-ended'; sid: string }
+  | { kind: 'signed-out'; signOut: LocalSignOut }
+  | { kind: 'link'; up: boolean }
+  | { kind: 'measure'; id: number }
+  /** stop accepting, finish what is under way within `ms`, exit */
+  | { kind: 'drain'; ms: number };
+
+export type FromWorker =
+  /** all listeners are open */
+  | { kind: 'ready' }
+  | { kind: 'fatal'; code: string; sentence: string }
+  | { kind: 'sign-out'; report: SignOutReport }
+  | { kind: 'problem'; problem: Problem }
+  | { kind: 'measured'; id: number; snapshot: MetricSnapshot };
