@@ -13,10 +13,13 @@ const run = promisify(execFile);
 export async function selfSigned(folder: string): Promise<{ cert: string; key: string }> {
   const cert = join(folder, 'cert.pem');
   const key = join(folder, 'key.pem');
+  const words = (text: string) => text.split(' ');
   await run('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=gatehouse tests', '-addext', 'subjectAltName=DNS:*.test,DNS:localhost'],
-    ...['-keyout', key, '-out', cert],
+    ...words('req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=gatehouse-tests'),
+    ...words('-addext subjectAltName=DNS:*.test,DNS:localhost -keyout'),
+    key,
+    '-out',
+    cert,
   ]);
   return { cert, key };
 }
