@@ -38,20 +38,24 @@ const NAVIGATION: Readonly<Record<string, string>> = {
 };
 const MAX_HOPS = 20;
 
-/** A small browser without a screen: cookie jar, redirects step by step, forms. All names lead to one address. */
+/** A small browser without a screen: cookie jar, redirects step by step, forms. */
 export class Client {
   readonly jar: CookieJar;
   readonly #agent: Agent;
 
-  /** @param address where every name leads to */
-  constructor(address = '127.0.0.1', jar = new CookieJar()) {
+  /** @param where the address a name leads to: one for all, or told by the name */
+  constructor(where: string | ((name: string) => string) = '127.0.0.1', jar = new CookieJar()) {
     this.jar = jar;
+    const resolve = typeof where === 'string' ? () => where : where;
     this.#agent = new Agent({
       connections: 64,
       connect: {
         rejectUnauthorized: false,
-        lookup: (_name, options, done) =>
-          options.all === true ? done(null, [{ address, family: 4 }]) : done(null, address, 4),
+        lookup: (name, options, done) => {
+          const address = resolve(name);
+          if (options.all === true) done(null, [{ address, family: 4 }]);
+          else done(null, address, 4);
+        },
       },
     });
   }

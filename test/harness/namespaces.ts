@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process';
+import { demandRoot } from './tmpfs.ts';
+
+const run = (line: string): void => {
+  const [command = '', ...args] = line.split(' ');
+  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+};
+
+/**
+ * Two network namespaces joined with each other and with the test, each with its own 443, 9000 and 9300:
+ *
+ *   test  .1 ── .2  gate (Gatehouse)      <subnet>.0/30
+ *   test  .5 ── .6  web  (nginx)          <subnet>.4/30
+ *   web   .9 ── .10 gate                  <subnet>.8/30
+ */
+export class Namespaces {
+  readonly gate: string;
+  readonly web: string;
+  readonly #subnet: string;
+  readonly #links: string[] = [];
+
+  /** @param index keeps the names and networks of several of them apart */
+  constructor(index: number) {
+    demandRoot('making network namespaces');
+    const id = `gh${process.pid % 100_000}${'abcdefgh'[index]}`;
+    this.gate = `${id}g`;
+    this.web = `${id}w`;
+    this.#subnet = `10.${100 + (process.pid % 100)}.${index + 1}`;
+    for (const name of [this.gate, this.web]) {
+      run(`ip netns add ${name}`);
+      run(`ip -n ${name} link set lo up`);
+    }
+    this.#join(`${id}1`, undefined, this.gate, 1);
+    this.#join(`${id}2`, undefined, this.web, 5);
+    this.#join(`${id}3`, this.web, this.gate, 9);
+  }
+
+  /** address of the test as Gatehouse sees it: private, not loopback */
+  get test(): string {
+    return `${this.#subnet}.1`;
+  }
+  /** Gatehouse as the test reaches it */
+  get gateForTest(): string {
+    return `${this.#subnet}.2`;
+  }
+  /** address of the test as nginx reaches it */
+  get testForWeb(): string {
+    return `${this.#subnet}.5`;
+  }
+  /** nginx as the test reaches it */
+  get webForTest(): string {
+    return `${this.#subnet}.6`;
+  }
+  /** Gatehouse as nginx reaches it */
+  get gateForWeb(): string {
+    return `${this.#subnet}.10`;
+  }
+
+  #join(link: string, from: string | undefined, to: string, first: number): void {
+    const near = `${link}x`;
+    const far = `${link}y`;
+    run(`ip link add ${near} type veth peer name ${far}`);
+    this.#links.push(near);
+    run(`ip link set ${far} netns ${to}`);
+    if (from !== undefined) run(`ip link set ${near} netns ${from}`);
+    const inside = from === undefined ? '' : `-n ${from} `;
+    run(`ip ${inside}addr add ${this.#subnet}.${first}/30 dev ${near}`);
+    run(`ip ${inside}link set ${near} up`);
+    run(`ip -n ${to} addr add ${this.#subnet}.${first + 1}/30 dev ${far}`);
+    run(`ip -n ${to} link set ${far} up`);
+  }
+
+  remove(): void {
+    for (const link of this.#links.slice(0, 2)) {
+      try {
+        run(`ip link del ${link}`);
+      } catch {
+        // went with its namespace
+      }
+    }
+    for (const name of [this.gate, this.web]) run(`ip netns del ${name}`);
+  }
+}
