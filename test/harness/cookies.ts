@@ -33,7 +33,7 @@ export class CookieJar {
     };
     let maxAge = false;
     for (const attribute of attributes) {
-      const [key = '', value = ''] = splitOnce(attribute, '=');
+      const [key, value] = splitOnce(attribute, '=');
       const name = key.toLowerCase();
       if (name === 'path' && value.startsWith('/')) cookie.path = value;
       else if (name === 'secure') cookie.secure = true;

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { demandRoot } from './tmpfs.ts';
+import { guard } from './wait.ts';
 
 const run = (line: string): void => {
   const [command = '', ...args] = line.split(' ');
@@ -18,6 +19,7 @@ export class Namespaces {
   readonly web: string;
   readonly #subnet: string;
   readonly #links: string[] = [];
+  readonly #done: () => void;
 
   /** @param index keeps the names and networks of several of them apart */
   constructor(index: number) {
@@ -26,6 +28,7 @@ export class Namespaces {
     this.gate = `${id}g`;
     this.web = `${id}w`;
     this.#subnet = `10.${100 + (process.pid % 100)}.${index + 1}`;
+    this.#done = guard.undoAtExit(() => this.#delete());
     for (const name of [this.gate, this.web]) {
       run(`ip netns add ${name}`);
       run(`ip -n ${name} link set lo up`);
@@ -71,6 +74,11 @@ export class Namespaces {
   }
 
   remove(): void {
+    this.#done();
+    this.#delete();
+  }
+
+  #delete(): void {
     for (const link of this.#links.slice(0, 2)) {
       try {
         run(`ip link del ${link}`);

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, rmdirSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { guard } from './wait.ts';
 
 /** Says plainly what a test needs instead of leaving it out. */
 export function demandRoot(what: string): void {
@@ -11,11 +12,13 @@ export function demandRoot(what: string): void {
 /** A file system in memory of a size of our choice, to be full or read-only on demand. */
 export class Tmpfs {
   readonly path: string;
+  readonly #done: () => void;
 
   constructor(options: string) {
     demandRoot('mounting a small file system');
     this.path = mkdtempSync(join(tmpdir(), 'gatehouse-tmpfs-'));
     execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'gatehouse-test', this.path]);
+    this.#done = guard.undoAtExit(() => this.#unmount());
   }
 
   /** Uses up every byte. @returns the function that frees them again */
@@ -36,6 +39,11 @@ export class Tmpfs {
   }
 
   remove(): void {
+    this.#done();
+    this.#unmount();
+  }
+
+  #unmount(): void {
     execFileSync('umount', ['-l', this.path]);
     rmdirSync(this.path);
   }

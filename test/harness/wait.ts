@@ -28,11 +28,17 @@ export async function eventually<T>(
 }
 
 const running = new Set<number>();
+const leftovers = new Set<() => void>();
 
 /** Processes registered here are killed when the test process ends, however it ends. */
 export const guard = {
   add: (pid: number): void => void running.add(pid),
   remove: (pid: number): void => void running.delete(pid),
+  /** Also undo this at the end, unless the returned function is called first. */
+  undoAtExit(undo: () => void): () => void {
+    leftovers.add(undo);
+    return () => void leftovers.delete(undo);
+  },
 };
 
 export function isAlive(pid: number): boolean {
@@ -50,6 +56,13 @@ function killAll(): void {
       process.kill(pid, 'SIGKILL');
     } catch {
       // gone already
+    }
+  }
+  for (const undo of leftovers) {
+    try {
+      undo();
+    } catch {
+      // the best that can be done at the end
     }
   }
 }
