@@ -63,6 +63,19 @@ for (const generation of ['akprox', 'outpost'] as const) {
       assert.deepEqual(valuesOf((JSON.parse(page.text) as Received).rawHeaders, forged), ['alice']);
     });
 
+    it('keeps our cookies from the application where the configuration can', async () => {
+      const visitor = scene.visitor();
+      await visitor.open(`${scene.address('wiki')}/left-alone`); // an attempt that is never finished
+      visitor.jar.store(new URL(scene.address('wiki')), 'first=1; Path=/');
+      await visitor.enter(`${scene.address('wiki')}/`, 'alice', alice.password);
+      visitor.jar.store(new URL(scene.address('wiki')), 'second=2; Path=/');
+      const page = await visitor.open(`${scene.address('wiki')}/`);
+      const cookie = valuesOf((JSON.parse(page.text) as Received).rawHeaders, 'cookie').join();
+      assert.match(cookie, /first=1; .*second=2/);
+      // the older text has nothing to say about cookies, so it passes on all of them
+      assert.equal(/authentik_proxy/.test(cookie), generation === 'akprox', cookie);
+    });
+
     it('carries a body to the application', async () => {
       const visitor = scene.visitor();
       await visitor.enter(`${scene.address('wiki')}/`, 'alice', alice.password);
