@@ -47,6 +47,7 @@ export interface Change {
   readonly db: Tx;
   readonly keyring: Keyring;
   readonly installation: { readonly id: string };
+  readonly baseAddress: BaseAddress;
   /** epoch ms, the same for everything in this change */
   readonly now: number;
   readonly actor: Actor;
@@ -55,6 +56,8 @@ export interface Change {
   identity(event: IdentityChange): Promise<void>;
   /** these outposts (by uuid), or every one, must fetch their configuration again */
   outpostsChanged(outposts: Iterable<string> | 'all'): void;
+  /** an outpost was deleted: its links are closed */
+  outpostGone(uuid: string): void;
   /** runs once the change is committed; for in-memory state only */
   afterCommit(action: () => void): void;
 }
@@ -79,7 +82,7 @@ export async function openContext(options: ContextOptions): Promise<ServerContex
     const installation = { id: await ensureInstallationId(raw) };
     await ensureEpoch(raw);
     const db = raw.withPlugin(outsideChangesOnly);
-    const hub = await OutpostHub.open(db, log);
+    const hub = new OutpostHub(db, log);
     const baseAddress = await openBaseAddress(db, settings, options.httpPort);
     const sessions = new SessionStore(db, log);
     const context: ServerContext = {
@@ -93,7 +96,7 @@ export async function openContext(options: ContextOptions): Promise<ServerContex
       baseAddress,
       embeddedToken,
       tokens: { issue: undefined },
-      change: changes(raw, { keyring, installation, hub }),
+      change: changes(raw, { keyring, installation, hub, baseAddress }),
       close: async () => {
         await hub.close();
         await raw.destroy();
@@ -110,6 +113,7 @@ interface ChangeParts {
   keyring: Keyring;
   installation: { readonly id: string };
   hub: OutpostHub;
+  baseAddress: BaseAddress;
 }
 
 function changes(raw: Kysely<Database>, parts: ChangeParts): ServerContext['change'] {
@@ -128,6 +132,7 @@ function changes(raw: Kysely<Database>, parts: ChangeParts): ServerContext['chan
           db,
           keyring: parts.keyring,
           installation: parts.installation,
+          baseAddress: parts.baseAddress,
           now,
           actor,
           audit: (action, entry = {}) => writeAudit(db, action, { actor, ...entry }, now),
@@ -138,6 +143,7 @@ function changes(raw: Kysely<Database>, parts: ChangeParts): ServerContext['chan
             if (which === 'all') every = true;
             else for (const uuid of which) outposts.add(uuid);
           },
+          outpostGone: (uuid) => after.push(() => parts.hub.disconnect(uuid)),
           afterCommit: (action) => after.push(action),
         };
         return current.run(scope, () => work(tx));

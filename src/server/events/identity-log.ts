@@ -9,7 +9,11 @@ import type { Db } from '../storage/database.ts';
 import { readFact, writeFact } from '../storage/installation.ts';
 
 /** An event before it has its number. */
-export type IdentityChange = IdentityEvent extends infer E ? (E extends unknown ? Omit<E, 'n' | 'until'> : never) : never;
+export type IdentityChange = IdentityEvent extends infer E
+  ? E extends unknown
+    ? Omit<E, 'n' | 'until'>
+    : never
+  : never;
 
 /** Sign-ins under way (15 minutes, decision 3) read their claims before an event and end after it. */
 const MARGIN_MS = 20 * 60_000;

@@ -1,0 +1,53 @@
+/** Attributes of people and groups, and how they merge (spec/server.md 2.3). */
+import { foldHeaderName, parseAdditionalHeaders } from '../../contract/headers.ts';
+import type { Db } from '../storage/database.ts';
+import type { UserRow } from '../storage/rows.ts';
+import { allGroups } from './membership.ts';
+
+export type Attributes = Record<string, unknown>;
+
+/**
+ * Published merge: objects merge recursively, lists are joined, anything else is replaced by the later value.
+ * Neither argument is changed.
+ */
+export function deepMerge(base: Attributes, over: Readonly<Attributes>): Attributes {
+  const merged = new Map(Object.entries(base));
+  for (const [key, value] of Object.entries(over)) {
+    const before = merged.get(key);
+    if (isObject(before) && isObject(value)) merged.set(key, deepMerge(before, value));
+    else if (Array.isArray(before) && Array.isArray(value)) merged.set(key, [...before, ...value]);
+    else merged.set(key, value);
+  }
+  return Object.fromEntries(merged); // own properties only: a key `__proto__` stays data
+}
+
+/** What a person has in effect: all groups, ancestors included, by name ascending, then their own. */
+export async function mergedAttributes(db: Db, user: UserRow): Promise<Attributes> {
+  const groups = await allGroups(db, user.id);
+  return [...groups, user].reduce<Attributes>((merged, { attributes }) => deepMerge(merged, parse(attributes)), {});
+}
+
+/**
+ * Checks attributes before they are saved.
+ * @returns one sentence per problem, empty when they can be saved
+ */
+export function checkAttributes(attributes: Readonly<Attributes>): string[] {
+  return parseAdditionalHeaders(attributes['additionalHeaders']).problems;
+}
+
+/**
+ * Folded names of the headers these attributes add. `Authorization` is left out: it stays the client's own where we do
+ * not set it.
+ */
+export function headerNames(attributes: Readonly<Attributes>): string[] {
+  return parseAdditionalHeaders(attributes['additionalHeaders'])
+    .headers.map(([name]) => foldHeaderName(name))
+    .filter((name) => name !== 'authorization');
+}
+
+function parse(text: string): Attributes {
+  const value: unknown = JSON.parse(text);
+  return isObject(value) ? value : {};
+}
+
+const isObject = (v: unknown): v is Attributes => typeof v === 'object' && v !== null && !Array.isArray(v);

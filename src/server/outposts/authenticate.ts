@@ -1,0 +1,34 @@
+/** Who stands behind a bearer key. */
+import type { ServerContext } from '../context.ts';
+import { findToken } from '../directory/tokens.ts';
+import { userById } from '../directory/users.ts';
+import { sameSecret } from '../link.ts';
+import type { OutpostRow, UserRow } from '../storage/rows.ts';
+import { embeddedOutpost } from './embedded.ts';
+import { outpostOfUser } from './outposts.ts';
+
+export interface Caller {
+  user: UserRow;
+  /** set when the caller is an outpost's service account */
+  outpost: OutpostRow | undefined;
+}
+
+/**
+ * @param key what followed `Bearer `
+ * @param internal the outpost itself calls over the private socket; only there the boot secret is worth anything
+ * @returns the owner of an API token that is valid now, else `undefined`
+ */
+export async function authenticateBearer(
+  ctx: ServerContext,
+  key: string,
+  internal: boolean,
+): Promise<Caller | undefined> {
+  if (key === '') return undefined;
+  if (internal && ctx.embeddedToken !== '' && sameSecret(key, ctx.embeddedToken)) {
+    const outpost = await embeddedOutpost(ctx.db);
+    const user = outpost === undefined ? undefined : await userById(ctx.db, outpost.user_id);
+    return user === undefined || user.is_active === 0 ? undefined : { user, outpost };
+  }
+  const found = await findToken(ctx.db, key, ['api']);
+  return found === undefined ? undefined : { user: found.user, outpost: await outpostOfUser(ctx.db, found.user.id) };
+}

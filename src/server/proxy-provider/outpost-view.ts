@@ -1,0 +1,127 @@
+/** What an outpost is told about its providers: exactly the published keys (spec/server.md 7.4 and 7.5). */
+import type {
+  OpenIDConnectConfiguration,
+  ProviderExtension,
+  ProviderMode,
+  ProxyOutpostConfig,
+} from '../../contract/api.ts';
+import type { ServerContext } from '../context.ts';
+import type { Keyring } from '../storage/keyring.ts';
+import type { ApplicationRow, ProviderRow } from '../storage/rows.ts';
+import { operatorHeaderNames } from './person-headers.ts';
+import { accessTokenSeconds, providerSecrets } from './providers.ts';
+
+export interface OutpostViewInput {
+  provider: ProviderRow;
+  application: ApplicationRow;
+  /** names of the attached scopes */
+  scopes: string[];
+  /** address of the server without a slash at the end, from ctx.baseAddress */
+  base: string;
+  /** names for ProviderExtension.managed_headers; undefined for an official outpost, which gets no extension */
+  managedHeaders: string[] | undefined;
+}
+
+export function outpostView(keyring: Keyring, input: OutpostViewInput): ProxyOutpostConfig {
+  const { provider, application, scopes, base, managedHeaders } = input;
+  const view: ProxyOutpostConfig = {
+    pk: provider.id,
+    name: provider.name,
+    internal_host: provider.internal_host,
+    external_host: provider.external_host,
+    internal_host_ssl_validation: provider.internal_host_ssl_validation === 1,
+    client_id: provider.client_id,
+    ...providerSecrets(keyring, provider),
+    oidc_configuration: oidcConfiguration(base, application.slug),
+    certificate: provider.certificate,
+    skip_path_regex: provider.skip_path_regex,
+    basic_auth_enabled: provider.basic_auth_enabled === 1,
+    basic_auth_password_attribute: provider.basic_auth_password_attribute,
+    basic_auth_user_attribute: provider.basic_auth_user_attribute,
+    mode: modeOf(provider),
+    cookie_domain: provider.cookie_domain,
+    access_token_validity: accessTokenSeconds(provider),
+    intercept_header_auth: provider.intercept_header_auth === 1,
+    scopes_to_request: scopes,
+    assigned_application_slug: application.slug,
+    assigned_application_name: application.name,
+  };
+  return managedHeaders === undefined ? view : { ...view, gatehouse: extension(provider, managedHeaders) };
+}
+
+/**
+ * Everything an outpost serves: its providers that have an application, by name.
+ * @param extended for one of our own outposts
+ */
+export async function outpostViews(
+  ctx: ServerContext,
+  outpostUuid: string,
+  extended: boolean,
+): Promise<ProxyOutpostConfig[]> {
+  const mine = ctx.db.selectFrom('outpost_provider').select('provider_id').where('outpost_uuid', '=', outpostUuid);
+  const providers = await ctx.db
+    .selectFrom('proxy_provider')
+    .selectAll()
+    .where('id', 'in', mine)
+    .orderBy('name')
+    .execute();
+  const applications = await ctx.db.selectFrom('application').selectAll().where('provider_id', 'in', mine).execute();
+  const byProvider = new Map(applications.map((application) => [application.provider_id, application]));
+  const scopes = await scopesByProvider(ctx, outpostUuid);
+  const managedHeaders = extended ? await operatorHeaderNames(ctx.db) : undefined;
+  const base = ctx.baseAddress.current();
+  return providers.flatMap((provider) => {
+    const application = byProvider.get(provider.id);
+    if (application === undefined) return [];
+    const input = { provider, application, scopes: scopes.get(provider.id) ?? [], base, managedHeaders };
+    return [outpostView(ctx.keyring, input)];
+  });
+}
+
+/** The eleven keys (spec/server.md 7.5); strict clients refuse any other. */
+export function oidcConfiguration(base: string, slug: string): OpenIDConnectConfiguration {
+  return {
+    issuer: `${base}/application/o/${slug}/`,
+    authorization_endpoint: `${base}/application/o/authorize/`,
+    token_endpoint: `${base}/application/o/token/`,
+    userinfo_endpoint: `${base}/application/o/userinfo/`,
+    end_session_endpoint: `${base}/application/o/${slug}/end-session/`,
+    introspection_endpoint: `${base}/application/o/introspect/`,
+    jwks_uri: `${base}/application/o/${slug}/jwks/`,
+    response_types_supported: ['code'],
+    id_token_signing_alg_values_supported: ['RS256'],
+    subject_types_supported: ['public'],
+    token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic'],
+  };
+}
+
+async function scopesByProvider(ctx: ServerContext, outpostUuid: string): Promise<Map<number, string[]>> {
+  const rows = await ctx.db
+    .selectFrom('provider_scope_mapping')
+    .innerJoin('scope_mapping', 'scope_mapping.uuid', 'provider_scope_mapping.mapping_uuid')
+    .innerJoin('outpost_provider', 'outpost_provider.provider_id', 'provider_scope_mapping.provider_id')
+    .where('outpost_provider.outpost_uuid', '=', outpostUuid)
+    .select(['provider_scope_mapping.provider_id', 'scope_name'])
+    .distinct()
+    .orderBy('scope_name')
+    .execute();
+  const scopes = new Map<number, string[]>();
+  for (const { provider_id, scope_name } of rows) {
+    const names = scopes.get(provider_id);
+    if (names === undefined) scopes.set(provider_id, [scope_name]);
+    else names.push(scope_name);
+  }
+  return scopes;
+}
+
+function extension(provider: ProviderRow, managed_headers: string[]): ProviderExtension {
+  return {
+    host: provider.host === 'original' ? 'original' : 'backend',
+    sign_out: provider.sign_out === 'application' ? 'application' : 'everything',
+    managed_headers,
+    previous_cookie_secret: '',
+  };
+}
+
+const modeOf = (provider: ProviderRow): ProviderMode =>
+  provider.mode === 'forward_single' || provider.mode === 'forward_domain' ? provider.mode : 'proxy';

@@ -1,0 +1,47 @@
+/** Headers of a person that reach our own outposts beside the token, never inside it (docs/architecture.md, decision 9). */
+import type { Cursor, TokenExtension } from '../../contract/extension.ts';
+import { foldHeaderName, parseAdditionalHeaders } from '../../contract/headers.ts';
+import { headerNames, mergedAttributes } from '../directory/attributes.ts';
+import type { Attributes } from '../directory/attributes.ts';
+import type { Db } from '../storage/database.ts';
+import type { ProviderRow, UserRow } from '../storage/rows.ts';
+
+/** @param cursor read before this is called, else a change in between would be missed */
+export async function tokenExtension(
+  db: Db,
+  provider: ProviderRow,
+  user: UserRow,
+  cursor: Cursor,
+): Promise<TokenExtension> {
+  return { cursor, headers: personHeaders(provider, user, await mergedAttributes(db, user)) };
+}
+
+/** Basic credentials first, then `additionalHeaders`, of which one named Authorization takes their place. */
+export function personHeaders(provider: ProviderRow, user: UserRow, attributes: Attributes): [string, string][] {
+  const added = parseAdditionalHeaders(attributes['additionalHeaders']).headers.map(([n, v]): [string, string] => [
+    n,
+    v,
+  ]);
+  const own = added.some(([name]) => foldHeaderName(name) === 'authorization');
+  if (provider.basic_auth_enabled === 0 || own) return added;
+  // Seed 002: without a user attribute the e-mail address; without a password attribute an empty password.
+  const name = scalar(attributes[provider.basic_auth_user_attribute]) ?? user.email;
+  const password = scalar(attributes[provider.basic_auth_password_attribute]) ?? '';
+  return [['Authorization', `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`], ...added];
+}
+
+/**
+ * Folded names of every header some person or group adds: clients may never send them, not even people who have no
+ * such attribute. `Authorization` stays the client's own where we do not set it.
+ */
+export async function operatorHeaderNames(db: Db): Promise<string[]> {
+  const people = db.selectFrom('user').select('attributes').where('attributes', 'like', '%additionalHeaders%');
+  const groups = db.selectFrom('group_').select('attributes').where('attributes', 'like', '%additionalHeaders%');
+  const names = new Set<string>();
+  for (const { attributes } of await people.unionAll(groups).execute()) {
+    for (const name of headerNames(JSON.parse(attributes) as Attributes)) names.add(name);
+  }
+  return [...names].sort();
+}
+
+const scalar = (value: unknown) => (['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined);

@@ -1,0 +1,221 @@
+/** Proxy providers: how an application is protected (spec/server.md 3). */
+import { parseDuration } from '../../contract/durations.ts';
+import { InvalidInput } from '../../contract/errors.ts';
+import type { ProviderMode } from '../../contract/api.ts';
+import { providerChanged, providerConfigurationChanged } from '../access/changed.ts';
+import type { Change } from '../context.ts';
+import { randomKey } from '../directory/tokens.ts';
+import { modelRef } from '../events/audit.ts';
+import { rememberHorizon } from '../events/identity-log.ts';
+import { notFound } from '../not-found.ts';
+import type { Db } from '../storage/database.ts';
+import type { Keyring } from '../storage/keyring.ts';
+import type { ProviderRow, ScopeMappingRow } from '../storage/rows.ts';
+import { attachForced } from './scope-mappings.ts';
+import { fieldProblems, placeProblems, submittedProblems } from './validate.ts';
+
+export interface ProviderInput {
+  name: string;
+  authentication_flow?: string | null;
+  authorization_flow: string;
+  invalidation_flow: string;
+  /** uuids; the built-in ones every proxy provider needs are added on each save */
+  property_mappings?: readonly string[];
+  mode?: ProviderMode;
+  external_host: string;
+  internal_host?: string;
+  internal_host_ssl_validation?: boolean;
+  certificate?: string | null;
+  /** one RE2 expression per line */
+  skip_path_regex?: string;
+  intercept_header_auth?: boolean;
+  basic_auth_enabled?: boolean;
+  basic_auth_user_attribute?: string;
+  basic_auth_password_attribute?: string;
+  cookie_domain?: string;
+  access_token_validity?: string;
+  refresh_token_validity?: string;
+}
+
+const COOKIE_SECRET_ALPHABET = /[^A-Z0-9]/g;
+
+export function providerById(db: Db, id: number): Promise<ProviderRow | undefined> {
+  return db.selectFrom('proxy_provider').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+export function providerByClientId(db: Db, clientId: string): Promise<ProviderRow | undefined> {
+  return db.selectFrom('proxy_provider').selectAll().where('client_id', '=', clientId).executeTakeFirst();
+}
+
+/** Attached scope mappings, by scope name and name. */
+export function mappingsOf(db: Db, providerId: number): Promise<ScopeMappingRow[]> {
+  return db
+    .selectFrom('scope_mapping')
+    .innerJoin('provider_scope_mapping', 'provider_scope_mapping.mapping_uuid', 'scope_mapping.uuid')
+    .where('provider_id', '=', providerId)
+    .selectAll('scope_mapping')
+    .orderBy('scope_name')
+    .orderBy('name')
+    .execute();
+}
+
+/** The secrets an outpost needs; never part of an admin answer. */
+export function providerSecrets(
+  keyring: Keyring,
+  provider: ProviderRow,
+): { client_secret: string; cookie_secret: string } {
+  const open = (field: 'client_secret' | 'cookie_secret') =>
+    keyring.open(provider[field], aad(field, provider.client_id));
+  return { client_secret: open('client_secret'), cookie_secret: open('cookie_secret') };
+}
+
+/** Whole seconds an access token, and with it an outpost's session, lives. */
+export const accessTokenSeconds = (provider: ProviderRow) => seconds(provider.access_token_validity);
+export const refreshTokenSeconds = (provider: ProviderRow) => seconds(provider.refresh_token_validity);
+
+/** @throws InvalidInput with every problem by field */
+export async function createProvider(tx: Change, input: ProviderInput): Promise<ProviderRow> {
+  await check(tx, input, undefined);
+  const client_id = randomKey(40);
+  const provider = await tx.db
+    .insertInto('proxy_provider')
+    .values({
+      ...columns(input),
+      client_id,
+      client_secret: tx.keyring.seal(randomKey(128), aad('client_secret', client_id)),
+      cookie_secret: tx.keyring.seal(newCookieSecret(), aad('cookie_secret', client_id)),
+      host: 'backend',
+      sign_out: 'everything',
+      created: tx.now,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await setMappings(tx.db, provider.id, input.property_mappings ?? []);
+  await tx.audit('model_created', { context: { model: ref(provider) } });
+  return provider;
+}
+
+/** PUT: what the input leaves out goes back to its default; credentials stay. */
+export async function replaceProvider(tx: Change, id: number, input: ProviderInput): Promise<ProviderRow> {
+  const before = await providerById(tx.db, id);
+  if (before === undefined) throw notFound('provider');
+  await check(tx, input, before);
+  return save(tx, before, columns(input), input.property_mappings ?? []);
+}
+
+/** PATCH: changes what the patch names. */
+export async function updateProvider(tx: Change, id: number, patch: Partial<ProviderInput>): Promise<ProviderRow> {
+  const before = await providerById(tx.db, id);
+  if (before === undefined) throw notFound('provider');
+  await check(tx, patch, before);
+  return save(tx, before, columns({ ...inputOf(before), ...patch }), patch.property_mappings);
+}
+
+/** Our own settings beside the published ones (contract/api.ts ProviderExtension). */
+export async function configureProvider(
+  tx: Change,
+  id: number,
+  patch: { host?: 'backend' | 'original'; sign_out?: 'application' | 'everything' },
+): Promise<ProviderRow> {
+  const before = await providerById(tx.db, id);
+  if (before === undefined) throw notFound('provider');
+  return save(tx, before, { host: patch.host ?? before.host, sign_out: patch.sign_out ?? before.sign_out }, undefined);
+}
+
+export async function deleteProvider(tx: Change, id: number): Promise<void> {
+  const provider = await providerById(tx.db, id);
+  if (provider === undefined) throw notFound('provider');
+  await rememberHorizon(tx.db, provider.access_token_validity, tx.now);
+  await providerConfigurationChanged(tx, id);
+  await tx.db.deleteFrom('oidc_artefact').where('client_id', '=', provider.client_id).execute();
+  await tx.db.deleteFrom('proxy_provider').where('id', '=', id).execute();
+  await providerChanged(tx, id);
+  await tx.audit('model_deleted', { context: { model: ref(provider) } });
+}
+
+async function save(
+  tx: Change,
+  before: ProviderRow,
+  values: Partial<ReturnType<typeof columns>> & { host?: string; sign_out?: string },
+  mappings: readonly string[] | undefined,
+): Promise<ProviderRow> {
+  if (values.access_token_validity !== undefined && values.access_token_validity !== before.access_token_validity) {
+    await rememberHorizon(tx.db, before.access_token_validity, tx.now);
+  }
+  const provider = await tx.db
+    .updateTable('proxy_provider')
+    .set(values)
+    .where('id', '=', before.id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await setMappings(tx.db, provider.id, mappings);
+  await providerConfigurationChanged(tx, provider.id);
+  await providerChanged(tx, provider.id);
+  await tx.audit('model_updated', { context: { model: ref(provider) } });
+  return provider;
+}
+
+async function check(tx: Change, input: Partial<ProviderInput>, before: ProviderRow | undefined): Promise<void> {
+  const whole = {
+    id: before?.id ?? 0,
+    mode: input.mode ?? before?.mode ?? 'proxy',
+    external_host: input.external_host ?? before?.external_host ?? '',
+    cookie_domain: input.cookie_domain ?? before?.cookie_domain ?? '',
+  };
+  const found = [submittedProblems(input), await placeProblems(tx, input, whole), fieldProblems(input)];
+  const problems: Record<string, string[]> = Object.assign({}, ...found);
+  if (Object.keys(problems).length > 0) throw new InvalidInput(problems);
+}
+
+async function setMappings(db: Db, id: number, mappings: readonly string[] | undefined): Promise<void> {
+  if (mappings !== undefined) {
+    await db.deleteFrom('provider_scope_mapping').where('provider_id', '=', id).execute();
+    for (const mapping_uuid of new Set(mappings)) {
+      await db.insertInto('provider_scope_mapping').values({ provider_id: id, mapping_uuid }).execute();
+    }
+  }
+  await attachForced(db, id);
+}
+
+function columns(input: ProviderInput) {
+  return {
+    name: input.name,
+    authentication_flow: input.authentication_flow ?? null,
+    authorization_flow: input.authorization_flow,
+    invalidation_flow: input.invalidation_flow,
+    mode: input.mode ?? 'proxy',
+    external_host: input.external_host,
+    internal_host: input.internal_host ?? '',
+    internal_host_ssl_validation: Number(input.internal_host_ssl_validation ?? true),
+    certificate: input.certificate ?? null,
+    skip_path_regex: input.skip_path_regex ?? '',
+    intercept_header_auth: Number(input.intercept_header_auth ?? true),
+    basic_auth_enabled: Number(input.basic_auth_enabled ?? false),
+    basic_auth_user_attribute: input.basic_auth_user_attribute ?? '',
+    basic_auth_password_attribute: input.basic_auth_password_attribute ?? '',
+    cookie_domain: input.cookie_domain ?? '',
+    access_token_validity: input.access_token_validity ?? 'hours=1',
+    refresh_token_validity: input.refresh_token_validity ?? 'days=30',
+  };
+}
+
+function inputOf(row: ProviderRow): ProviderInput {
+  return {
+    ...row,
+    mode: row.mode === 'forward_single' || row.mode === 'forward_domain' ? row.mode : 'proxy',
+    internal_host_ssl_validation: row.internal_host_ssl_validation === 1,
+    intercept_header_auth: row.intercept_header_auth === 1,
+    basic_auth_enabled: row.basic_auth_enabled === 1,
+  };
+}
+
+/** 32 characters of A-Z0-9, as published. */
+function newCookieSecret(): string {
+  let secret = '';
+  while (secret.length < 32) secret += randomKey().replace(COOKIE_SECRET_ALPHABET, '');
+  return secret.slice(0, 32);
+}
+
+const aad = (field: string, clientId: string) => `proxy_provider.${field}:${clientId}`;
+const seconds = (validity: string) => Math.max(1, Math.floor((parseDuration(validity) ?? 3_600_000) / 1000));
+const ref = (provider: ProviderRow) => modelRef('proxyprovider', provider.id, provider.name);

@@ -1,0 +1,29 @@
+/** Where a sign-in may end: generated from the external host, never typed in (spec/server.md 3.4). */
+import { AKPROX_PREFIX, CALLBACK_SIGNATURE, OUTPOST_PREFIX } from '../../contract/paths.ts';
+
+export interface RedirectUri {
+  matching_mode: 'strict';
+  url: string;
+}
+
+const SIGNED = `?${CALLBACK_SIGNATURE}=true`;
+
+/** The two URIs the published API shows. */
+export function redirectUris(externalHost: string): RedirectUri[] {
+  return [join(externalHost, OUTPOST_PREFIX) + SIGNED, externalHost + SIGNED].map((url) => ({
+    matching_mode: 'strict',
+    url,
+  }));
+}
+
+/**
+ * Every URI the OpenID Provider accepts, compared as exact text: the published ones, and the callback of the older
+ * generation (`/akprox`), which outposts name with and without the signature.
+ */
+export function acceptedRedirectUris(externalHost: string): string[] {
+  const older = join(externalHost, AKPROX_PREFIX);
+  return [...redirectUris(externalHost).map((uri) => uri.url), older, older + SIGNED];
+}
+
+/** RFC 3986 relative resolution, as published: `https://h/app` and `https://h/app/` lead to different places. */
+const join = (externalHost: string, prefix: string) => new URL(`${prefix.slice(1)}/callback`, externalHost).href;

@@ -1,0 +1,127 @@
+/** Checks a proxy provider before it is saved (spec/server.md 3.1). */
+import { RE2JS } from 're2js';
+import { parseDuration } from '../../contract/durations.ts';
+import type { Change } from '../context.ts';
+import type { ProviderRow } from '../storage/rows.ts';
+import type { ProviderInput } from './providers.ts';
+
+type Problems = Record<string, string[]>;
+/** What the provider will be, the rest filled in. */
+type Whole = Pick<ProviderRow, 'id' | 'mode' | 'external_host' | 'cookie_domain'>;
+
+/**
+ * Rules about the body as it was sent. As published they hold for PATCH too: a change that leaves `mode` away is
+ * one of a proxy and must name `internal_host`; switching Basic on must name both attributes.
+ */
+export function submittedProblems(body: Partial<ProviderInput>): Problems {
+  const problems: Problems = {};
+  if ((body.mode ?? 'proxy') === 'proxy' && (body.internal_host ?? '') === '') {
+    problems['internal_host'] = ['Internal host cannot be empty when forward auth is disabled.'];
+  }
+  if (body.basic_auth_enabled === true && !(body.basic_auth_user_attribute && body.basic_auth_password_attribute)) {
+    problems['basic_auth_enabled'] = ['User and password attributes must be set when basic auth is enabled.'];
+  }
+  return problems;
+}
+
+/** Rules about single fields, where given. */
+export function fieldProblems(input: Partial<ProviderInput>): Problems {
+  const problems: Problems = {};
+  if (input.name?.trim() === '') problems['name'] = ['Give a name.'];
+  for (const field of ['external_host', 'internal_host'] as const) {
+    const value = input[field];
+    if (value === undefined || (field === 'internal_host' && value === '')) continue;
+    const problem = addressProblem(value);
+    if (problem !== undefined) problems[field] = [problem];
+  }
+  for (const field of ['access_token_validity', 'refresh_token_validity'] as const) {
+    const value = input[field];
+    if (value !== undefined && !((parseDuration(value) ?? 0) >= 1000)) {
+      problems[field] = ['Give a duration of at least a second, such as hours=1;minutes=30.'];
+    }
+  }
+  const rules = ruleProblems(input.skip_path_regex ?? '');
+  if (rules.length > 0) problems['skip_path_regex'] = rules;
+  return problems;
+}
+
+/** Rules that need the rest of the system. */
+export async function placeProblems(tx: Change, input: Partial<ProviderInput>, whole: Whole): Promise<Problems> {
+  const problems: Problems = {};
+  if (input.name !== undefined) {
+    const other = await tx.db
+      .selectFrom('proxy_provider')
+      .select('id')
+      .where('name', '=', input.name)
+      .executeTakeFirst();
+    if (other !== undefined && other.id !== whole.id) problems['name'] = ['There is a provider with this name.'];
+  }
+  for (const field of ['authentication_flow', 'authorization_flow', 'invalidation_flow'] as const) {
+    const uuid = input[field];
+    if (uuid === undefined || uuid === null) continue;
+    const flow = await tx.db.selectFrom('flow').select('uuid').where('uuid', '=', uuid).executeTakeFirst();
+    if (flow === undefined) problems[field] = [`There is no flow ${uuid}.`];
+  }
+  if (input.certificate) problems['certificate'] = ['There is no such certificate.'];
+  const mappings = [...new Set(input.property_mappings ?? [])];
+  if (mappings.length > 0) {
+    const rows = await tx.db.selectFrom('scope_mapping').select('uuid').where('uuid', 'in', mappings).execute();
+    const known = new Set(rows.map((row) => row.uuid));
+    const missing = mappings.filter((uuid) => !known.has(uuid));
+    if (missing.length > 0) problems['property_mappings'] = missing.map((uuid) => `There is no scope mapping ${uuid}.`);
+  }
+  if (addressProblem(whole.external_host) !== undefined) return problems;
+  const { host, hostname } = new URL(whole.external_host);
+  const taken = await hostProblem(tx, whole, host);
+  if (taken !== undefined) problems['external_host'] = [taken];
+  const domain = whole.cookie_domain.replace(/^\./, '').toLowerCase();
+  if (whole.mode === 'forward_domain' && domain !== '' && hostname !== domain) {
+    // A parent of one label is a public suffix at best; browsers refuse such cookies.
+    if (!hostname.endsWith(`.${domain}`) || !domain.includes('.')) {
+      problems['cookie_domain'] = [`Give ${hostname} or a domain above it with at least two parts.`];
+    }
+  }
+  return problems;
+}
+
+async function hostProblem(tx: Change, whole: Whole, host: string): Promise<string | undefined> {
+  if (whole.mode === 'forward_domain') return undefined;
+  const own = tx.baseAddress.allowed().map((address) => new URL(address).host);
+  if (whole.mode === 'proxy' && own.includes(host)) {
+    return 'This is the address of the identity server itself, which could not be reached any more. Use another host.';
+  }
+  const others = await tx.db
+    .selectFrom('proxy_provider')
+    .select(['name', 'external_host'])
+    .where('mode', 'in', ['proxy', 'forward_single'])
+    .where('id', '!=', whole.id)
+    .execute();
+  const other = others.find((row) => new URL(row.external_host).host === host);
+  return other === undefined ? undefined : `The provider ${other.name} has this host already.`;
+}
+
+function addressProblem(value: string): string | undefined {
+  if (!/^https?:\/\/[^\s/]/i.test(value) || /\s/.test(value) || !URL.canParse(value)) {
+    return 'Give an address such as https://app.example.com.';
+  }
+  const url = new URL(value);
+  if (url.username !== '' || url.password !== '') return 'Leave out user name and password.';
+  if (url.search !== '' || url.hash !== '') return 'Leave out what follows ? and #.';
+  return undefined;
+}
+
+function ruleProblems(text: string): string[] {
+  return text.split('\n').flatMap((raw, index) => {
+    const line = raw.trim(); // a blank line is no rule
+    if (line === '') return [];
+    if (line.includes('\\?')) {
+      return [`Line ${index + 1}: rules see the path only, never the query. Leave out what follows \\?.`];
+    }
+    try {
+      RE2JS.compile(line);
+      return [];
+    } catch (error) {
+      return [`Line ${index + 1}: ${error instanceof Error ? error.message : 'not a regular expression'}.`];
+    }
+  });
+}
