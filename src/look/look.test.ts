@@ -71,7 +71,7 @@ describe('messages', () => {
       application: '<Wiki>',
       person: { name: 'Eve & Co', username: 'eve' },
       asked: 'https://wiki.example.test/',
-      reasons: [texts.denied.reasons['not-bound']],
+      reasons: [texts.denied.reasons['group-required']],
       switchAccount: html`<b>switch</b>`,
       back: 'javascript:alert(1)',
     });

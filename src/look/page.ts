@@ -20,6 +20,8 @@ export interface PageOptions {
   stylesheet?: string | undefined;
   /** text of one inline script, allowed by its hash; it must not contain `</script` */
   script?: string | undefined;
+  /** the script may ask this server */
+  connect?: boolean;
   /** further CSP sources forms may lead to; a form's redirects count too (Chromium checks each hop) */
   formTargets?: readonly string[];
   /** further CSP sources of images: origins of application icons */
@@ -81,7 +83,7 @@ ${script !== undefined && trusted(`<script>${script}</script>`)}
 }
 
 function policy(options: PageOptions): string {
-  const { script, formTargets = [], imageSources = [] } = options;
+  const { script, connect, formTargets = [], imageSources = [] } = options;
   const directives = [
     "default-src 'none'",
     `style-src ${options.stylesheet === undefined ? styleHash : "'self'"}`,
@@ -93,6 +95,7 @@ function policy(options: PageOptions): string {
   if (script !== undefined) {
     directives.push(`script-src 'sha256-${createHash('sha256').update(script).digest('base64')}'`);
   }
+  if (connect === true) directives.push("connect-src 'self'");
   return directives.join('; ');
 }
 

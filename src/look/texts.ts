@@ -10,6 +10,15 @@ const english = {
   home: 'Your applications',
   continue: 'Continue',
 
+  durations: {
+    /** @param seconds whole seconds from now */
+    in: (seconds: number) => {
+      if (seconds < 60) return `in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`;
+      const minutes = Math.ceil(seconds / 60);
+      return `in ${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`;
+    },
+  },
+
   login: {
     title: 'Sign in',
     heading: 'Sign in',
@@ -81,9 +90,11 @@ const english = {
     ask: 'If you think you should have access, ask the person who runs this server, and tell them the request number below.',
     /** what the person reads for each reason word of an access decision */
     reasons: {
-      'not-bound': 'Access is given to certain people and groups. Your account is not one of them.',
+      'group-required': 'Access is given to members of certain groups. Your account is not in one of them.',
+      'user-not-named': 'Access is given to certain people. Your account is not one of them.',
+      'group-denied': 'Members of one of your groups are not let in.',
+      'user-denied': 'Your account is named as not allowed.',
       'user-inactive': 'This account is switched off.',
-      'no-application': 'This provider does not belong to an application yet.',
       other: 'A rule of this application does not let your account in.',
     },
   },

@@ -1,0 +1,113 @@
+/** What outposts say to people; part of the catalogue in {@link file://./texts.ts}. */
+const english = {
+  signIn: 'Sign in',
+  tryAgain: 'Try again',
+  openApplication: (application: string) => `Open ${application}`,
+  startPage: 'Go to the start page',
+  switchAccount: 'Use another account',
+  host: 'Host',
+  askOperator: 'If this stays, tell the person who runs this server the request number below.',
+  refused: 'This request cannot be answered',
+
+  signedOut: {
+    title: 'You are signed out',
+    what: (application: string) => `You are not signed in to ${application}.`,
+  },
+
+  framed: {
+    title: 'Sign in',
+    what: (application: string) => `You have to sign in to see ${application} here.`,
+    todo: 'Open it in a window of its own and sign in there. Then reload this page.',
+  },
+
+  /** code -> status, title, what happened, what to do */
+  errors: {
+    'not-ready': {
+      status: 503,
+      title: 'Not ready yet',
+      what: 'The outpost is starting and does not know its applications yet.',
+      todo: 'Try again in a few seconds.',
+    },
+    'unknown-host': {
+      status: 400,
+      title: 'No application here',
+      what: 'No application is configured for this host.',
+      todo: 'Check the address. If it is right, the external host of the provider or the Host header your reverse proxy sends is not.',
+    },
+    'endpoint-unknown': {
+      status: 404,
+      title: 'Not found',
+      what: 'The outpost has no endpoint of this name.',
+      todo: 'Check the configuration of the reverse proxy.',
+    },
+    'login-state-invalid': {
+      status: 400,
+      title: 'Sign-in could not be continued',
+      what: 'The answer of the login does not belong to a sign-in that was begun here.',
+      todo: 'Open the application once more.',
+    },
+    'login-cookie-missing': {
+      status: 400,
+      title: 'Sign-in could not be continued',
+      what: 'Your browser did not send back the cookie that was set when the sign-in began.',
+      todo: 'Allow cookies for this site and open the application once more. If it stays, the address you opened and the external host of the provider differ.',
+    },
+    'login-loop': {
+      status: 400,
+      title: 'Sign-in does not hold',
+      what: 'You signed in, but your browser does not send the session cookie back.',
+      todo: 'Allow cookies for this site. If they are allowed, compare the external host of the provider with the address you open: http or https, host and port must be the same.',
+    },
+    'login-refused': {
+      status: 403,
+      title: 'No access',
+      what: 'The identity server did not let you in to this application.',
+      todo: 'Sign in with another account, or ask the person who runs this server for access.',
+    },
+    'login-failed': {
+      status: 502,
+      title: 'Sign-in did not work',
+      what: 'The identity server could not complete the sign-in.',
+      todo: 'Try again.',
+    },
+    'login-server-unreachable': {
+      status: 502,
+      title: 'Sign-in is not possible right now',
+      what: 'The outpost cannot reach the identity server.',
+      todo: 'Try again in a moment.',
+    },
+    'session-too-large': {
+      status: 500,
+      title: 'Sign-in is too large',
+      what: 'What the server says about you does not fit into a browser cookie.',
+      todo: 'Ask the person who runs this server to limit the groups and attributes sent to this application.',
+    },
+    'claims-outdated': {
+      status: 503,
+      title: 'Please wait a moment',
+      what: 'Your account was changed, and the identity server cannot be asked right now what that means for you.',
+      todo: 'Try again in a moment.',
+    },
+    'upstream-unusable': {
+      status: 502,
+      title: 'Bad Gateway',
+      what: 'The internal host configured for this application is not an http or https address.',
+      todo: 'Correct the internal host of the provider.',
+    },
+    'websocket-not-carried': {
+      status: 501,
+      title: 'No WebSockets here',
+      what: 'WebSockets through proxy mode are not carried by this version.',
+      todo: 'Let your reverse proxy carry them and ask the outpost with forward auth.',
+    },
+    'internal-error': {
+      status: 500,
+      title: 'Something went wrong',
+      what: 'The outpost met an error it did not expect. The request was not let through.',
+      todo: 'Try again.',
+    },
+  },
+};
+
+export const outpostTexts = english;
+export type OutpostErrorCode = keyof (typeof english)['errors'];

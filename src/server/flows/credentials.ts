@@ -1,0 +1,73 @@
+/** Checking a username and a password, slowly enough for guessers and alike for known and unknown people. */
+import { sql } from 'kysely';
+import type { ServerContext } from '../context.ts';
+import { passwordMatches } from '../directory/passwords.ts';
+import { foldUsername, userByUsername } from '../directory/users.ts';
+import type { Db } from '../storage/database.ts';
+import type { UserRow } from '../storage/rows.ts';
+import type { AttemptLimiter } from './limiter.ts';
+
+/** Longer ones are nobody's password, only work for the hash. */
+const MAX_PASSWORD = 1024;
+const MAX_USERNAME = 320;
+
+/**
+ * Password checks at work or waiting at a time: each takes 19 MiB and tens of milliseconds, so this bounds memory
+ * and the time the last one waits.
+ */
+const MAX_CHECKS = 24;
+const BUSY_WAIT_S = 5;
+
+export type CredentialResult =
+  | { outcome: 'right'; user: UserRow }
+  | { outcome: 'wrong'; account: string }
+  /** `seconds` until another attempt is worth making */
+  | { outcome: 'wait'; seconds: number };
+
+export class CredentialCheck {
+  readonly #ctx: ServerContext;
+  readonly #limiter: AttemptLimiter;
+  #checks = 0;
+
+  constructor(ctx: ServerContext, limiter: AttemptLimiter) {
+    this.#ctx = ctx;
+    this.#limiter = limiter;
+  }
+
+  /**
+   * @param typed username or email address as typed
+   * @param address of the client, for the limit
+   */
+  async check(typed: string, password: string, address: string): Promise<CredentialResult> {
+    const found = typed.length > MAX_USERNAME ? undefined : await accountOf(this.#ctx.db, typed);
+    // The username and the address of one person are one account for the limit, or it would be two chances
+    const account = found?.username_folded ?? foldUsername(typed.trim());
+    const seconds = this.#limiter.take(account, address);
+    if (seconds > 0) return { outcome: 'wait', seconds };
+    if (this.#checks >= MAX_CHECKS) return { outcome: 'wait', seconds: BUSY_WAIT_S };
+    this.#checks += 1;
+    try {
+      const user = found !== undefined && found.is_active === 1 && found.password !== '' ? found : undefined;
+      const matches = await passwordMatches(this.#ctx, user, password.slice(0, MAX_PASSWORD));
+      if (!matches || user === undefined || password.length > MAX_PASSWORD) return { outcome: 'wrong', account };
+      this.#limiter.succeeded(account, address);
+      return { outcome: 'right', user };
+    } finally {
+      this.#checks -= 1;
+    }
+  }
+}
+
+/** By username, else by an email address that only one person has. */
+async function accountOf(db: Db, typed: string): Promise<UserRow | undefined> {
+  const name = typed.trim();
+  const byName = await userByUsername(db, name);
+  if (byName !== undefined || !name.includes('@')) return byName;
+  const byEmail = await db
+    .selectFrom('user')
+    .selectAll()
+    .where(sql<string>`lower(email)`, '=', name.toLowerCase())
+    .limit(2)
+    .execute();
+  return byEmail.length === 1 ? byEmail[0] : undefined;
+}

@@ -1,0 +1,98 @@
+/**
+ * What the OpenID Provider has to remember: codes, grants, refresh tokens, and that an access token was issued. Rows
+ * are found by the hash of their identifier, because codes and refresh tokens are secrets as long as they live.
+ */
+import { createHash } from 'node:crypto';
+import type { ServerContext } from '../context.ts';
+import type { Db } from '../storage/database.ts';
+
+export interface ArtefactLinks {
+  grantId: string | undefined;
+  sid: string | undefined;
+  clientId: string | undefined;
+  userId: number | undefined;
+  /** epoch ms after which the row may be forgotten */
+  expires: number | undefined;
+}
+
+export interface Artefact {
+  payload: Record<string, unknown>;
+  sid: string | null;
+  /** epoch ms of its first use */
+  consumed: number | null;
+}
+
+/** A used code is remembered this much longer, so that a second use is noticed and its tokens are revoked. */
+export const REPLAY_MEMORY_MS = 15 * 60_000;
+
+export async function saveArtefact(
+  ctx: ServerContext,
+  model: string,
+  id: string,
+  payload: object,
+  links: ArtefactLinks,
+): Promise<void> {
+  const key = hashed(id);
+  const values = {
+    payload: ctx.keyring.seal(JSON.stringify(payload), aad(model, key)),
+    grant_id: links.grantId ?? null,
+    session_sid: links.sid ?? null,
+    client_id: links.clientId ?? null,
+    user_id: links.userId ?? null,
+    expires: links.expires ?? null,
+  };
+  await ctx.db
+    .insertInto('oidc_artefact')
+    .values({ model, id: key, consumed: null, ...values })
+    .onConflict((c) => c.columns(['model', 'id']).doUpdateSet(values))
+    .execute();
+}
+
+export async function findArtefact(ctx: ServerContext, model: string, id: string): Promise<Artefact | undefined> {
+  const key = hashed(id);
+  const row = await ctx.db
+    .selectFrom('oidc_artefact')
+    .selectAll()
+    .where('model', '=', model)
+    .where('id', '=', key)
+    .executeTakeFirst();
+  if (row === undefined || (row.expires !== null && row.expires <= Date.now())) return undefined;
+  return {
+    payload: JSON.parse(ctx.keyring.open(row.payload, aad(model, key))) as Record<string, unknown>,
+    sid: row.session_sid,
+    consumed: row.consumed,
+  };
+}
+
+/** Marks as used, in one step. @returns false when somebody else was first */
+export async function consumeArtefact(ctx: ServerContext, model: string, id: string): Promise<boolean> {
+  const used = await ctx.db
+    .updateTable('oidc_artefact')
+    .set({ consumed: Date.now() })
+    .where('model', '=', model)
+    .where('id', '=', hashed(id))
+    .where('consumed', 'is', null)
+    .returning('id')
+    .execute();
+  return used.length === 1;
+}
+
+export async function deleteArtefact(db: Db, model: string, id: string): Promise<void> {
+  await db.deleteFrom('oidc_artefact').where('model', '=', model).where('id', '=', hashed(id)).execute();
+}
+
+/** Everything that came of one authorization; used codes stay, as the memory of their use. */
+export async function deleteByGrant(db: Db, grantId: string): Promise<void> {
+  await db
+    .deleteFrom('oidc_artefact')
+    .where('grant_id', '=', grantId)
+    .where((e) => e.or([e('model', '!=', 'AuthorizationCode'), e('consumed', 'is', null)]))
+    .execute();
+}
+
+export async function pruneArtefacts(db: Db, now: number): Promise<void> {
+  await db.deleteFrom('oidc_artefact').where('expires', '<', now).execute();
+}
+
+const hashed = (id: string) => createHash('sha256').update(id).digest('hex');
+const aad = (model: string, key: string) => `oidc_artefact:${model}:${key}`;

@@ -1,0 +1,44 @@
+/** The OpenID Provider. Routes are below the web path; whoever registers this gives the prefix. */
+import type { FastifyPluginAsync } from 'fastify';
+import type { ServerContext } from '../context.ts';
+import { pageErrors } from '../flows/errors.ts';
+import { acceptForms } from '../flows/forms.ts';
+import { pruneArtefacts } from './artefacts.ts';
+import { authorizeRoutes } from './authorize.ts';
+import { discoveryRoutes } from './discovery.ts';
+import { endSessionRoutes } from './end-session.ts';
+import { OidcEngine } from './engine.ts';
+import { introspectionRoutes } from './introspect.ts';
+import { issuerOf } from './issuer.ts';
+import { tokenRoutes } from './token.ts';
+import { issueTokens } from './tokens.ts';
+import { userinfoRoutes } from './userinfo.ts';
+
+const PRUNE_MS = 10 * 60_000;
+
+export function oidcPlugin(ctx: ServerContext): FastifyPluginAsync {
+  return async (scope) => {
+    const engine = new OidcEngine();
+    ctx.tokens.issue = async (request) => {
+      const issuer = issuerOf(ctx.baseAddress.current(), request.application.slug);
+      const { accessToken, expiresIn } = await issueTokens(ctx, { ...request, issuer });
+      return { token: accessToken, expiresIn };
+    };
+
+    acceptForms(scope);
+    pageErrors(ctx, scope);
+    authorizeRoutes(ctx, scope, engine);
+    tokenRoutes(ctx, scope, engine);
+    userinfoRoutes(ctx, scope);
+    introspectionRoutes(ctx, scope);
+    discoveryRoutes(ctx, scope);
+    endSessionRoutes(ctx, scope);
+
+    const prune = () =>
+      pruneArtefacts(ctx.db, Date.now()).catch((error: unknown) =>
+        ctx.log.warn({ err: error }, 'old tokens were not removed'),
+      );
+    const timer = setInterval(() => void prune(), PRUNE_MS).unref();
+    scope.addHook('onClose', async () => clearInterval(timer));
+  };
+}
