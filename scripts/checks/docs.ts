@@ -1,20 +1,41 @@
-/** Generated pages say what the code says, and links between pages lead somewhere. */
+/** Generated pages say what the code says, every code is explained, and links between pages lead somewhere. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { ERROR_CODES_PAGE, errorCodesPage } from '../error-codes-page.ts';
 import { SETTINGS_PAGE, settingsPage } from '../settings-page.ts';
 
+const TROUBLESHOOTING = 'docs/troubleshooting.md';
+
 export function checkDocs(): string[] {
-  const problems: string[] = [];
-  if (!existsSync(SETTINGS_PAGE) || readFileSync(SETTINGS_PAGE, 'utf8') !== settingsPage()) {
-    problems.push(`${SETTINGS_PAGE} is out of date: run node scripts/settings-page.ts`);
-  }
-  const pages = globSync(['*.md', 'docs/**/*.md']);
-  for (const page of pages) {
-    for (const [, target = ''] of readFileSync(page, 'utf8').matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
-      if (/^[a-z]+:/.test(target)) continue;
-      if (!existsSync(path.join(path.dirname(page), target)))
-        problems.push(`${page}: the link to ${target} leads nowhere`);
-    }
-  }
-  return problems;
+  return [
+    ...current(SETTINGS_PAGE, settingsPage(), 'scripts/settings-page.ts'),
+    ...current(ERROR_CODES_PAGE, errorCodesPage(), 'scripts/error-codes-page.ts'),
+    ...unexplainedCodes(),
+    ...brokenLinks(),
+  ];
 }
+
+const current = (page: string, text: string, script: string) =>
+  read(page) === text ? [] : [`${page} is out of date: run node_modules/.bin/node ${script}`];
+
+function unexplainedCodes(): string[] {
+  const explained = read(TROUBLESHOOTING) + read(ERROR_CODES_PAGE);
+  const codes = globSync('src/**/*.ts', { exclude: ['**/*.test.ts'] }).flatMap((file) =>
+    [...read(file).matchAll(/new CodedError\(\s*'([a-z-]+)'/g)].map(([, code = '']) => code),
+  );
+  if (codes.length === 0) return ['no error code found in src/'];
+  return [...new Set(codes)]
+    .filter((code) => !explained.includes(`\`${code}\``))
+    .map((code) => `${TROUBLESHOOTING} does not explain the code ${code}`);
+}
+
+function brokenLinks(): string[] {
+  return globSync(['*.md', 'docs/**/*.md']).flatMap((page) =>
+    [...read(page).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(path.join(path.dirname(page), target)))
+      .map((target) => `${page}: the link to ${target} leads nowhere`),
+  );
+}
+
+const read = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
