@@ -1,0 +1,147 @@
+/** What a worker runs: answers requests by an immutable state that is swapped as a whole. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
+import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts';
+import type { AccessLog } from './access-log.ts';
+import type { BackChannel } from './back-channel.ts';
+import type { ControlPlane, Problem, Services } from './exchange.ts';
+import { handle, isControlPlaneUpgrade } from './handle.ts';
+import { Refresher } from './identify/refresh.ts';
+import { normalise } from './listen/normalise.ts';
+import { Peers } from './listen/peers.ts';
+import type { NormalisedRequest } from './listen/request.ts';
+import { TokenVerifier } from './login/verify-token.ts';
+import type { Metrics } from './metrics.ts';
+import { Upstreams } from './proxy/upstreams.ts';
+import { LiveSessions } from './session/live.ts';
+import type { CacheLimits } from './session/live.ts';
+import { Revocations } from './session/revocations.ts';
+import { buildState } from './state/state.ts';
+
+/** Added to the longest session when an end has no time of its own: clocks differ. */
+const MARGIN_MS = 60 * 60_000;
+
+export interface DataPlaneOptions {
+  /** networks whose peers may say who the client is; empty = nobody */
+  trustedProxyCidrs: readonly string[];
+  /** narrows them: a peer must be in this list too */
+  strictPeers?: readonly string[] | undefined;
+  backChannel: BackChannel;
+  /** AUTHENTIK_HOST_BROWSER; standalone outposts only */
+  hostBrowser?: string | undefined;
+  /** where requests of no application go; embedded outposts only */
+  controlPlane?: ControlPlane | undefined;
+  log: Logger;
+  metrics: Pick<Metrics, 'configure' | 'request' | 'upstream' | 'decision'>;
+  accessLog?: Pick<AccessLog, 'write'> | undefined;
+  /** a person signed out here: to be told to the other workers and, until it has it, the server */
+  onSignOut(report: SignOutReport): void;
+  onProblem(problem: Problem): void;
+  /** epoch ms; for tests */
+  now?: () => number;
+  cacheLimits?: CacheLimits;
+}
+
+export class DataPlane {
+  readonly #services: Services;
+  readonly #options: DataPlaneOptions;
+  readonly #upstreams = new Upstreams();
+
+  constructor(options: DataPlaneOptions) {
+    const { backChannel, log, onProblem } = options;
+    const now = options.now ?? Date.now;
+    const revocations = new Revocations();
+    const verifier = new TokenVerifier(backChannel, now);
+    this.#options = options;
+    this.#services = {
+      peers: new Peers(options.trustedProxyCidrs, options.strictPeers),
+      sessions: new LiveSessions(options.cacheLimits),
+      revocations,
+      verifier,
+      refresher: new Refresher({ backChannel, verifier, revocations, log, now }),
+      backChannel,
+      log,
+      metrics: options.metrics,
+      accessLog: options.accessLog,
+      now,
+      controlPlane: options.controlPlane,
+      onSignOut: (report) => {
+        this.signOut(report);
+        options.onSignOut(report);
+      },
+      onProblem,
+      state: undefined,
+      link: true,
+    };
+  }
+
+  /** Answers a request. Never throws. */
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    handle(this.#services, req, res);
+  }
+
+  /**
+   * Whether an upgrade request belongs to the identity server (`/ws/…` on a host of no proxy-mode application).
+   * All others are ordinary requests and go to {@link handle}.
+   * @returns the request as the control plane wants it described, or `undefined`
+   */
+  controlPlaneUpgrade(req: IncomingMessage): NormalisedRequest | undefined {
+    const request = normalise(req, this.#services.peers);
+    return isControlPlaneUpgrade(this.#services, { request }) ? request : undefined;
+  }
+
+  /** Builds the next state from the previous one and swaps it. Requests under way keep the one they began with. */
+  configure(outpost: OutpostInstance, providers: readonly ProxyOutpostConfig[]): void {
+    const { metrics, hostBrowser, onProblem } = this.#options;
+    const around = {
+      outpost,
+      hostBrowser,
+      openUpstream: (host: string, verifyTls: boolean) => this.#upstreams.open(host, verifyTls),
+    };
+    const { state, problems } = buildState(around, providers, this.#services.state);
+    this.#services.state = state;
+    this.#upstreams.keepOnly(state.upstreams);
+    metrics.configure(
+      outpost.name,
+      [...state.sites.values()].map((site) => site.external.host),
+    );
+    for (const { provider, name, text } of problems) {
+      this.#services.log.warn({ provider, name }, text);
+      onProblem({ code: 'configuration', message: `${name}: ${text}`, provider });
+    }
+  }
+
+  /** Identity events of our own server. */
+  applyEvents(batch: IdentityEventBatch): void {
+    this.#services.revocations.apply(batch, this.#services.now());
+  }
+
+  /** The published instruction that a server session is over. */
+  endedByPublishedInstruction(sid: string): void {
+    this.#services.revocations.endSid(sid, this.#forgetAt(), this.#services.now());
+  }
+
+  /**
+   * A sign-out made at any worker of this machine.
+   * @param at when, epoch ms; sessions made later are not concerned
+   */
+  signOut(report: SignOutReport, at: number = this.#services.now()): void {
+    const site = this.#services.state?.sites.get(report.provider);
+    this.#services.revocations.signOut(report, site?.signOutEverything ?? true, this.#forgetAt(), at);
+  }
+
+  /** Whether the control link is up: sessions are renewed only then. */
+  setLink(up: boolean): void {
+    this.#services.link = up;
+  }
+
+  /** Ends the connections to applications. */
+  async close(): Promise<void> {
+    await this.#upstreams.destroy();
+  }
+
+  #forgetAt(): number {
+    return this.#services.now() + (this.#services.state?.longestValidity ?? 0) * 1000 + MARGIN_MS;
+  }
+}

@@ -1,0 +1,95 @@
+/** Proxy mode: allowed requests are carried to the application, the rest is answered here. */
+import type { Generation } from '../../contract/paths.ts';
+import { decide } from '../decide.ts';
+import type { Decision } from '../decide.ts';
+import { report } from '../exchange.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Identity } from '../identify/identify.ts';
+import { sendToLogin } from '../login/authorize.ts';
+import { checkReturnAddress } from '../login/return-address.ts';
+import { isRepeatableNavigation, requestKind } from '../navigation.ts';
+import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
+import { carry } from '../proxy/carry.ts';
+import { NO_IDENTITY } from '../proxy/target.ts';
+import type { ProxyTarget } from '../proxy/target.ts';
+import type { Reason } from '../reasons.ts';
+import { renewalDue } from '../session/renewal.ts';
+import { readPath } from '../sites/canonical-path.ts';
+import { ownEndpoint } from '../sites/site.ts';
+import type { Site } from '../sites/site.ts';
+
+/** Logins begun here use the newer generation's addresses. */
+const GENERATION: Generation = 'outpost';
+
+export async function answerProxyMode(exchange: Exchange, site: Site, identity: Identity): Promise<void> {
+  const { request, services } = exchange;
+  const decision = decide({
+    identity,
+    path: readPath(request.rawPath),
+    rules: site.rules,
+    kind: requestKind(request),
+    renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request),
+  });
+  await present(exchange, site, decision);
+}
+
+async function present(exchange: Exchange, site: Site, decision: Decision): Promise<void> {
+  const { request } = exchange;
+  const asked = site.external.origin + request.rawTarget;
+  switch (decision.verdict) {
+    case 'allow':
+      return pass(exchange, site, decision);
+    case 'deny':
+      sendDenial(exchange, decision.live, GENERATION, decision.detail, asked);
+      return report(exchange, decision.reason, site, decision.live.user);
+    case 'error':
+      sendCodedError(exchange, decision.error, { site });
+      return report(exchange, decision.reason, site);
+    case 'login': {
+      const target = checkReturnAddress(site, asked) ?? site.external.href;
+      const loginUrl = `${ownEndpoint(site, GENERATION, '/start')}?rd=${encodeURIComponent(target)}`;
+      if (decision.answer === 'challenge') sendChallenge(exchange, site, loginUrl);
+      else if (decision.answer === 'frame') sendFramed(exchange, site, loginUrl);
+      else await sendToLogin(exchange, site, GENERATION, { target, round: 0, purpose: decision.purpose });
+      return report(exchange, decision.reason, site);
+    }
+  }
+}
+
+function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'allow' }): void {
+  const { req, res, request, services } = exchange;
+  const { live } = decision;
+  const { upstream } = site;
+  if (upstream === undefined) {
+    sendProblem(exchange, 'upstream-unusable', { site });
+    return report(exchange, 'upstream-unusable', site, live?.user);
+  }
+  if (request.headers.upgrade !== undefined) {
+    sendProblem(exchange, 'websocket-not-carried', { site });
+    return report(exchange, 'websocket-not-carried', site, live?.user);
+  }
+  let { reason }: { reason: Reason } = decision;
+  const target: ProxyTarget = {
+    upstream,
+    rawTarget: request.rawTarget,
+    host: site.hostHeader === 'original' ? request.host : upstream.authority,
+    originalHost: request.host,
+    scheme: request.scheme,
+    peer: request.peer,
+    trusted: request.trusted,
+    identity: live === undefined ? NO_IDENTITY : live.headers('outpost'),
+    managed: site.meta.managed,
+    setCookies: decision.setCookies,
+    ...(site.hostHeader === 'backend' ? { rewriteTo: site.external.origin } : {}),
+    onFailure: (_req, _res, error) => {
+      reason = 'upstream-failed';
+      sendCodedError(exchange, error, { site });
+    },
+    onDone: (outcome) => {
+      const seconds = outcome.duration / 1000;
+      services.metrics.upstream(request.method, request.scheme, site.external.host, upstream.authority, seconds);
+      report(exchange, reason, site, live?.user);
+    },
+  };
+  carry(req, res, target);
+}

@@ -1,0 +1,92 @@
+/** One request on its way through the data plane, and what the parts share. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { SignOutReport } from '../contract/extension.ts';
+import type { AccessLog } from './access-log.ts';
+import type { BackChannel } from './back-channel.ts';
+import type { Refresher } from './identify/refresh.ts';
+import type { Peers } from './listen/peers.ts';
+import type { NormalisedRequest } from './listen/request.ts';
+import type { TokenVerifier } from './login/verify-token.ts';
+import type { Metrics, RequestType } from './metrics.ts';
+import { verdictOf } from './reasons.ts';
+import type { Reason } from './reasons.ts';
+import type { LiveSessions } from './session/live.ts';
+import type { Revocations } from './session/revocations.ts';
+import type { Site } from './sites/site.ts';
+import type { OutpostState } from './state/state.ts';
+
+/** Something an administrator should hear of. Never holds a secret. */
+export interface Problem {
+  code: string;
+  message: string;
+  /** pk of the provider it concerns */
+  provider?: number;
+  context?: Readonly<Record<string, unknown>>;
+}
+
+export type ControlPlane = (req: IncomingMessage, res: ServerResponse, request: NormalisedRequest) => void;
+
+/** What every step may use. One per worker. */
+export interface Services {
+  readonly peers: Peers;
+  readonly sessions: LiveSessions;
+  readonly revocations: Revocations;
+  readonly refresher: Refresher;
+  readonly verifier: TokenVerifier;
+  readonly backChannel: BackChannel;
+  readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'request' | 'upstream' | 'decision'>;
+  readonly accessLog: Pick<AccessLog, 'write'> | undefined;
+  /** epoch ms */
+  readonly now: () => number;
+  readonly controlPlane: ControlPlane | undefined;
+  readonly onSignOut: (report: SignOutReport) => void;
+  readonly onProblem: (problem: Problem) => void;
+  /** the current configuration; undefined before the first */
+  state: OutpostState | undefined;
+  /** whether the control link is up */
+  link: boolean;
+}
+
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly request: NormalisedRequest;
+  readonly services: Services;
+  /** `performance.now()` at its start */
+  readonly started: number;
+}
+
+/**
+ * Counts and logs a request once its answer is written.
+ * @param reason why it was answered so
+ * @param user who was signed in
+ */
+export function report(
+  { services, request, res, started }: Exchange,
+  reason: Reason,
+  site?: Site,
+  user?: string,
+  type: RequestType = 'app',
+): void {
+  const runtime = performance.now() - started;
+  const verdict = verdictOf(reason);
+  services.metrics.request(request.method, site?.external.host ?? '', type, runtime / 1000);
+  services.metrics.decision(verdict, reason);
+  services.accessLog?.write({
+    method: request.method,
+    target: request.rawTarget,
+    host: request.host,
+    scheme: request.scheme,
+    status: res.statusCode,
+    runtime,
+    remote: request.clientAddress,
+    ...(site === undefined ? {} : { provider: site.provider.name }),
+    ...(user === undefined ? {} : { user }),
+    verdict,
+    reasons: [reason],
+    requestId: request.requestId,
+    rawHeaders: request.rawHeaders,
+  });
+}

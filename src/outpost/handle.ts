@@ -1,0 +1,172 @@
+/**
+ * The way of a request, top to bottom. Every step either answers or hands on; whatever throws is an answer that lets
+ * nothing through.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { CALLBACK_SIGNATURE, LOGOUT_SIGNATURE, outpostPath } from '../contract/paths.ts';
+import type { Generation } from '../contract/paths.ts';
+import type { CodedError } from '../contract/errors.ts';
+import { sendEmpty, sendText } from './answer.ts';
+import { answerNginx } from './dialects/nginx.ts';
+import type { AddressRule } from './dialects/nginx.ts';
+import { answerProxyMode } from './dialects/proxy-mode.ts';
+import { report } from './exchange.ts';
+import type { Exchange, Services } from './exchange.ts';
+import { identify } from './identify/identify.ts';
+import type { Identity } from './identify/identify.ts';
+import { normalise, upgradeOverHttp10 } from './listen/normalise.ts';
+import { callback } from './login/callback.ts';
+import { signOut } from './login/sign-out.ts';
+import { start } from './login/start.ts';
+import { sendCodedError, sendProblem, sendUnknownHost } from './pages.ts';
+import type { Reason } from './reasons.ts';
+import type { Site } from './sites/site.ts';
+
+type Work = void | Promise<void>;
+type Own = { generation: Generation; rest: string };
+
+export function handle(services: Services, req: IncomingMessage, res: ServerResponse): void {
+  const request = normalise(req, services.peers);
+  const exchange: Exchange = { req, res, request, services, started: performance.now() };
+  try {
+    const work = route(exchange);
+    if (work !== undefined) work.catch((error: unknown) => failed(exchange, error));
+  } catch (error) {
+    failed(exchange, error);
+  }
+}
+
+function route(exchange: Exchange): Work {
+  const { request, res, services } = exchange;
+  const own = outpostPath(request.rawPath);
+
+  // 1. what needs no site and tells nothing
+  if (own?.rest === '/ping') {
+    sendEmpty(res, 204);
+    return report(exchange, 'endpoint', undefined, undefined, 'ping');
+  }
+  if (own !== undefined && /^\/static(?:\/|$)/.test(own.rest)) return noSuchEndpoint(exchange, undefined, 'static');
+
+  // 2. a request that means one thing
+  if (request.problem !== undefined) return refused(exchange, own, request.problem, 'invalid-request');
+
+  // 3. the site, by host
+  if (services.state === undefined) return notReady(exchange, own);
+  const site = services.state.hosts.find(request.host, request.scheme);
+  if (site === undefined) return own === undefined ? toControlPlane(exchange, undefined) : unknownHost(exchange, own);
+
+  // 4. the outpost's own endpoints
+  if (own !== undefined) return endpoint(exchange, site, own);
+
+  // 5. the two signatures, on any other address of the site (spec/outpost.md 2.1)
+  const signature = querySignature(request.query);
+  if (signature === 'callback') return identified(exchange, site, (who) => callback(exchange, site, 'outpost', who));
+  if (signature === 'sign-out') return identified(exchange, site, (who) => signOut(exchange, site, who));
+
+  // 6. ordinary requests
+  if (site.mode !== 'proxy') return toControlPlane(exchange, site);
+  const outdated = upgradeOverHttp10(request);
+  if (outdated !== undefined) return refused(exchange, undefined, outdated, 'invalid-request', site);
+  return identified(exchange, site, (who) => answerProxyMode(exchange, site, who));
+}
+
+/** Endpoints below a prefix (spec/outpost.md 3.1 and 22). Other reverse proxies' `/auth/…` join here. */
+function endpoint(exchange: Exchange, site: Site, { generation, rest }: Own): Work {
+  switch (rest) {
+    case '/start':
+      return identified(exchange, site, (who) => start(exchange, site, generation, who));
+    case '/callback':
+      return identified(exchange, site, (who) => callback(exchange, site, generation, who));
+    case '/sign_out':
+      return identified(exchange, site, (who) => signOut(exchange, site, who));
+  }
+  if (site.mode === 'proxy') return noSuchEndpoint(exchange, site);
+  if (rest === '/sign_in' && generation === 'akprox') {
+    return identified(exchange, site, (who) => start(exchange, site, generation, who));
+  }
+  const rule = nginxRule(generation, rest, exchange.request.query);
+  if (rule === undefined) return noSuchEndpoint(exchange, site);
+  return identified(exchange, site, (who) => answerNginx(exchange, site, generation, rule, who));
+}
+
+/** Bare `/akprox/auth` is nginx unless the query names Traefik. */
+function nginxRule(generation: Generation, rest: string, query: string): AddressRule | undefined {
+  if (rest === '/auth/nginx') return generation === 'akprox' ? 'optional' : 'required';
+  if (rest !== '/auth' || generation !== 'akprox') return undefined;
+  return query !== '' && new URLSearchParams(query).has('traefik') ? undefined : 'none';
+}
+
+/** Finds out who asks, with fresh claims if an event made them stale, and goes on. */
+function identified(exchange: Exchange, site: Site, answer: (identity: Identity) => Work): Work {
+  const { request, services } = exchange;
+  const found = identify(site, request.headers.cookie, services.sessions, services.revocations, services.now());
+  if (found.kind !== 'stale') return answer(found);
+  const settled = services.refresher.settle(found.live);
+  return settled instanceof Promise ? settled.then(answer) : answer(settled);
+}
+
+function querySignature(query: string): 'callback' | 'sign-out' | undefined {
+  if (!query.includes('authentik')) return undefined;
+  const parameters = new URLSearchParams(query);
+  const isTrue = (name: string) => parameters.get(name)?.toLowerCase() === 'true';
+  if (isTrue(CALLBACK_SIGNATURE)) return 'callback';
+  return isTrue(LOGOUT_SIGNATURE) ? 'sign-out' : undefined;
+}
+
+/** The identity server answers whatever is no application's; an outpost without one beside it has nothing there. */
+function toControlPlane(exchange: Exchange, site: Site | undefined): void {
+  const { req, res, request, services } = exchange;
+  const outdated = upgradeOverHttp10(request);
+  if (outdated !== undefined) return refused(exchange, undefined, outdated, 'invalid-request', site);
+  if (services.controlPlane === undefined) {
+    return site === undefined ? unknownHost(exchange, undefined) : noSuchEndpoint(exchange, site);
+  }
+  res.once('close', () => report(exchange, 'control-plane', site));
+  if (req.url !== request.rawTarget) req.url = request.rawTarget;
+  services.controlPlane(req, res, request);
+}
+
+function unknownHost(exchange: Exchange, own: Own | undefined): void {
+  sendUnknownHost(exchange, isAuthCheck(own) ? 403 : 400);
+  report(exchange, 'unknown-host');
+}
+
+function noSuchEndpoint(exchange: Exchange, site: Site | undefined, type: 'app' | 'static' = 'app'): void {
+  sendProblem(exchange, 'endpoint-unknown', { site });
+  report(exchange, 'unknown-endpoint', site, undefined, type);
+}
+
+function notReady(exchange: Exchange, own: Own | undefined): void {
+  sendProblem(exchange, 'not-ready', isAuthCheck(own) ? { status: 403 } : {});
+  report(exchange, 'not-ready');
+}
+
+function refused(exchange: Exchange, own: Own | undefined, error: CodedError, reason: Reason, site?: Site): void {
+  // nginx passes on nothing but 403 from an authorisation sub-request
+  if (isAuthCheck(own)) sendText(exchange.res, 403, error.message);
+  else sendCodedError(exchange, error, { site });
+  report(exchange, reason, site);
+}
+
+function failed(exchange: Exchange, error: unknown): void {
+  const { res, request, services } = exchange;
+  services.log.error({ err: error, request: request.requestId }, 'a request failed');
+  if (res.headersSent) res.destroy();
+  else if (isAuthCheck(outpostPath(request.rawPath))) sendText(res, 403, 'internal error');
+  else sendProblem(exchange, 'internal-error');
+  report(exchange, 'internal-error');
+}
+
+function isAuthCheck(own: Own | undefined): boolean {
+  return own !== undefined && /^\/auth(?:\/|$)/.test(own.rest);
+}
+
+/** Whether an upgrade request is for the identity server: only then is it taken out of the ordinary way. */
+export function isControlPlaneUpgrade(services: Services, exchange: Pick<Exchange, 'request'>): boolean {
+  const { request } = exchange;
+  if (services.controlPlane === undefined || services.state === undefined || request.problem !== undefined)
+    return false;
+  if (!request.rawPath.startsWith('/ws/')) return false;
+  const site = services.state.hosts.find(request.host, request.scheme);
+  return site === undefined || site.mode !== 'proxy';
+}

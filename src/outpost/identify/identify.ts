@@ -1,0 +1,76 @@
+/** Who is asking (spec/outpost.md 4). Sessions only; credentials in Authorization join here as a second source. */
+import { LiveSession, LiveSessions } from '../session/live.ts';
+import type { Revocations } from '../session/revocations.ts';
+import type { Site } from '../sites/site.ts';
+
+/** What is known about the sender. `stale` is settled by {@link file://./refresh.ts} before anything is decided. */
+export type Identity =
+  | { kind: 'nobody'; reason: 'no-session' | 'session-unreadable' | 'session-expired' | 'session-ended' }
+  | {
+      kind: 'person';
+      reason: 'session' | 'session-refreshed' | 'session-grace';
+      live: LiveSession;
+      /** cookies that carry refreshed claims back to the browser */
+      setCookies: readonly string[];
+    }
+  | { kind: 'denied'; live: LiveSession; detail: string }
+  | { kind: 'unsettled'; live: LiveSession };
+
+export type StaleIdentity = { kind: 'stale'; live: LiveSession };
+
+const NO_COOKIES: readonly string[] = [];
+
+/** Nobody's objects never change: made once. */
+const NOBODY = {
+  'no-session': { kind: 'nobody', reason: 'no-session' },
+  'session-unreadable': { kind: 'nobody', reason: 'session-unreadable' },
+  'session-expired': { kind: 'nobody', reason: 'session-expired' },
+  'session-ended': { kind: 'nobody', reason: 'session-ended' },
+} as const satisfies Record<string, Identity>;
+
+/**
+ * Reads the session cookie of a site. Synchronous: no disk, no network.
+ * @param cookies the Cookie header
+ * @param now epoch ms
+ */
+export function identify(
+  site: Site,
+  cookies: string | undefined,
+  sessions: LiveSessions,
+  revocations: Revocations,
+  now: number,
+): Identity | StaleIdentity {
+  const values = site.cookie.candidates(cookies);
+  let worst: Identity = values.length === 0 ? NOBODY['no-session'] : NOBODY['session-unreadable'];
+  for (const value of values) {
+    const live = openLive(site, value, sessions);
+    if (live === undefined) continue;
+    const identity = stand(live, revocations, now);
+    if (identity.kind !== 'nobody') return identity;
+    worst = identity;
+  }
+  return worst;
+}
+
+function openLive(site: Site, value: string, sessions: LiveSessions): LiveSession | undefined {
+  const key = LiveSessions.key(value);
+  const known = sessions.get(site, key);
+  if (known !== undefined) return known;
+  const session = site.cookie.open(value);
+  if (session === undefined) return undefined;
+  const live = new LiveSession(site, session);
+  sessions.add(key, live);
+  return live;
+}
+
+/** Where an opened session stands now. Expiry is checked at every use. */
+export function stand(live: LiveSession, revocations: Revocations, now: number): Identity | StaleIdentity {
+  if (live.session.expiresAt <= now) return NOBODY['session-expired'];
+  if (live.seenVersion !== revocations.version) {
+    live.standing = revocations.standing(live.session);
+    live.seenVersion = revocations.version;
+  }
+  if (live.standing === 'ended') return NOBODY['session-ended'];
+  if (live.standing === 'stale') return { kind: 'stale', live };
+  return { kind: 'person', reason: 'session', live, setCookies: NO_COOKIES };
+}

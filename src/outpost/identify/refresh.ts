@@ -1,0 +1,131 @@
+/** Fresh claims for sessions that an identity event made stale (docs/architecture.md, decision 2). */
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import { EXTENSION_HEADER, EXTENSION_VERSION, REFRESH_PATH } from '../../contract/extension.ts';
+import type { RefreshAnswer, RefreshRequest } from '../../contract/extension.ts';
+import { OUTPOST_USER_AGENT } from '../../contract/version.ts';
+import type { BackChannel } from '../back-channel.ts';
+import { newSession } from '../login/new-session.ts';
+import type { TokenVerifier } from '../login/verify-token.ts';
+import type { LiveSession } from '../session/live.ts';
+import type { Revocations } from '../session/revocations.ts';
+import type { Session } from '../session/session.ts';
+import type { Identity } from './identify.ts';
+
+/** How long old claims are served while new ones cannot be had. */
+const GRACE_MS = 5 * 60_000;
+/** After a failure the next try waits; requests in between are answered at once. */
+const RETRY_AFTER_MS = 2000;
+const TIMEOUT_MS = 3000;
+/** So many at once; an event that concerns everybody must not drown the server. The others try on a later request. */
+const MAX_AT_ONCE = 16;
+/** How many failing sessions are watched. */
+const MAX_FAILING = 20_000;
+
+export interface RefresherOptions {
+  backChannel: BackChannel;
+  verifier: TokenVerifier;
+  revocations: Revocations;
+  log: Logger;
+  now: () => number;
+}
+
+type Outcome = { kind: 'fresh'; session: Session } | { kind: 'ended' } | { kind: 'denied'; reason: string };
+
+export class Refresher {
+  readonly #options: RefresherOptions;
+  readonly #running = new Map<string, Promise<Identity>>();
+  /** session -> first failure and last failure, epoch ms */
+  readonly #failing = new LRUCache<string, { since: number; last: number }>({ max: MAX_FAILING });
+
+  constructor(options: RefresherOptions) {
+    this.#options = options;
+  }
+
+  /** Settles a stale session: with new claims, the old ones for a while, or not at all. */
+  settle(live: LiveSession): Identity | Promise<Identity> {
+    const { revocations, backChannel, now } = this.#options;
+    if (live.denied?.version === revocations.version) return { kind: 'denied', live, detail: live.denied.reason };
+    const key = keyOf(live.session);
+    const running = this.#running.get(key);
+    if (running !== undefined) return running;
+    const failing = this.#failing.get(key);
+    const tooSoon = failing !== undefined && now() - failing.last < RETRY_AFTER_MS;
+    if (tooSoon) return this.#oldClaims(live, key);
+    if (!backChannel.up || this.#running.size >= MAX_AT_ONCE) return this.#failed(live, key);
+    const run = this.#run(live, key).finally(() => this.#running.delete(key));
+    this.#running.set(key, run);
+    return run;
+  }
+
+  async #run(live: LiveSession, key: string): Promise<Identity> {
+    const { revocations, log } = this.#options;
+    // an event that arrives while the answer is under way must be able to make it stale again
+    const { version } = revocations;
+    let outcome: Outcome;
+    try {
+      outcome = await this.#ask(live);
+    } catch (error) {
+      log.warn({ err: error, provider: live.site.pk }, 'claims of a session could not be refreshed');
+      return this.#failed(live, key);
+    }
+    this.#failing.delete(key);
+    if (outcome.kind === 'denied') {
+      live.denied = { version, reason: outcome.reason };
+      return { kind: 'denied', live, detail: outcome.reason };
+    }
+    if (outcome.kind === 'ended') {
+      live.standing = 'ended';
+      live.seenVersion = version;
+      return { kind: 'nobody', reason: 'session-ended' };
+    }
+    live.replace(outcome.session);
+    if (revocations.standing(outcome.session) === 'ended') return { kind: 'nobody', reason: 'session-ended' };
+    const sealed = await live.site.cookie.seal(outcome.session);
+    return { kind: 'person', reason: 'session-refreshed', live, setCookies: sealed?.setCookies ?? [] };
+  }
+
+  async #ask(live: LiveSession): Promise<Outcome> {
+    const { backChannel, verifier, now } = this.#options;
+    const { site, session } = live;
+    const body: RefreshRequest = { provider: site.pk, sid: session.claims.sid, uid: session.claims.sub };
+    const response = await backChannel.fetch(new URL(REFRESH_PATH, backChannel.apiBase), {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        'user-agent': OUTPOST_USER_AGENT,
+        [EXTENSION_HEADER]: EXTENSION_VERSION,
+      },
+      body: JSON.stringify(body),
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (response.status !== 200) throw new Error(`the server answered ${response.status}`);
+    const answer = (await response.json()) as RefreshAnswer;
+    if (answer.result === 'ended') return { kind: 'ended' };
+    if (answer.result === 'denied') return { kind: 'denied', reason: String(answer.reason ?? '') };
+    if (answer.result !== 'token') throw new Error('the server gave an answer that is not known');
+    const payload = await verifier.verify(site, answer.access_token);
+    const fresh = newSession(site, answer.access_token, payload, answer.gatehouse, now());
+    if (fresh.claims.sub !== session.claims.sub || fresh.claims.sid !== session.claims.sid) {
+      throw new Error('the server gave the claims of somebody else');
+    }
+    return { kind: 'fresh', session: fresh };
+  }
+
+  #failed(live: LiveSession, key: string): Identity {
+    const at = this.#options.now();
+    this.#failing.set(key, { since: this.#failing.get(key)?.since ?? at, last: at });
+    return this.#oldClaims(live, key);
+  }
+
+  #oldClaims(live: LiveSession, key: string): Identity {
+    const since = this.#failing.get(key)?.since ?? 0;
+    if (this.#options.now() - since > GRACE_MS) return { kind: 'unsettled', live };
+    return { kind: 'person', reason: 'session-grace', live, setCookies: [] };
+  }
+}
+
+const keyOf = ({ provider, claims, cursor }: Session) =>
+  `${provider} ${claims.sid} ${claims.sub} ${cursor.epoch} ${cursor.n}`;

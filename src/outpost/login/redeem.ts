@@ -1,0 +1,97 @@
+/** Code -> token -> session (OpenID Connect Core 3.1.3; spec/outpost.md 9.5). */
+import * as oauth from 'oauth4webapi';
+import { CodedError } from '../../contract/errors.ts';
+import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../contract/extension.ts';
+import type { TokenExtension } from '../../contract/extension.ts';
+import type { Generation } from '../../contract/paths.ts';
+import { OUTPOST_USER_AGENT } from '../../contract/version.ts';
+import type { Services } from '../exchange.ts';
+import type { AttemptSecrets } from '../session/attempt.ts';
+import type { Session } from '../session/session.ts';
+import { redirectUri } from '../sites/site.ts';
+import type { Site } from '../sites/site.ts';
+import { newSession } from './new-session.ts';
+import { usesSharedSecret } from './verify-token.ts';
+
+const TIMEOUT_MS = 10_000;
+
+/** Metadata of the identity server as oauth4webapi wants it. */
+function serverOf(site: Site): oauth.AuthorizationServer {
+  return {
+    issuer: site.endpoints.issuer,
+    token_endpoint: site.endpoints.token,
+    id_token_signing_alg_values_supported: [usesSharedSecret(site) ? 'HS256' : 'RS256'],
+  };
+}
+
+/** Reads the callback's query: throws oauth4webapi's AuthorizationResponseError for `error=…`. */
+export function readCallback(site: Site, query: URLSearchParams, state: string): URLSearchParams {
+  return oauth.validateAuthResponse(serverOf(site), { client_id: site.provider.client_id }, query, state);
+}
+
+/** Why the server refused, from the error {@link readCallback} throws; `undefined` for any other error. */
+export function authorizationError(error: unknown): string | undefined {
+  return error instanceof oauth.AuthorizationResponseError ? error.error : undefined;
+}
+
+/**
+ * Exchanges the code and verifies everything that comes back.
+ * @param callback as returned by {@link readCallback}
+ * @throws CodedError `login-failed`, `login-server-unreachable`, `login-token-invalid`, `login-token-expired`
+ */
+export async function redeem(
+  site: Site,
+  generation: Generation,
+  callback: URLSearchParams,
+  secrets: AttemptSecrets,
+  { backChannel, verifier, now }: Pick<Services, 'backChannel' | 'verifier' | 'now'>,
+): Promise<Session> {
+  const client: oauth.Client = { client_id: site.provider.client_id };
+  const server = serverOf(site);
+  let answer: oauth.TokenEndpointResponse;
+  try {
+    const response = await oauth.authorizationCodeGrantRequest(
+      server,
+      client,
+      oauth.ClientSecretPost(site.provider.client_secret),
+      callback,
+      redirectUri(site, generation),
+      secrets.verifier,
+      {
+        // the way to the server may be a private socket or a cluster's inner network
+        [oauth.allowInsecureRequests]: true,
+        [oauth.customFetch]: (url, init) => backChannel.fetch(url, init as RequestInit),
+        headers: { 'user-agent': userAgent(site), [EXTENSION_HEADER]: EXTENSION_VERSION },
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      },
+    );
+    answer = await oauth.processAuthorizationCodeResponse(server, client, response, {
+      expectedNonce: secrets.nonce,
+      requireIdToken: true,
+    });
+  } catch (error) {
+    throw explain(error);
+  }
+  const claims = await verifier.verify(site, answer.access_token);
+  const identity = await verifier.verify(site, answer.id_token ?? '');
+  if (identity.nonce !== secrets.nonce || identity.sub !== claims.sub) {
+    throw new CodedError('login-token-invalid', 502, 'The identity server sent tokens that do not belong together.');
+  }
+  return newSession(site, answer.access_token, claims, answer['gatehouse'] as TokenExtension | undefined, now());
+}
+
+/** Product tokens may not hold every character a provider's name may (spec/outpost.md 9.6). */
+const userAgent = (site: Site) => `${OUTPOST_USER_AGENT} (provider=${site.provider.name.replace(/[^\w .-]/g, '')})`;
+
+function explain(error: unknown): CodedError {
+  const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (error instanceof oauth.ResponseBodyError) {
+    const text = 'The identity server did not accept the answer of its own login. Try again.';
+    return new CodedError('login-failed', 502, text, `${error.error}: ${error.error_description ?? ''}`);
+  }
+  const ofProtocol =
+    error instanceof oauth.OperationProcessingError || error instanceof oauth.UnsupportedOperationError;
+  return ofProtocol
+    ? new CodedError('login-failed', 502, 'The identity server gave an answer that cannot be used.', detail)
+    : new CodedError('login-server-unreachable', 502, 'The outpost cannot reach the identity server.', detail);
+}

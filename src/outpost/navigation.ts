@@ -1,0 +1,43 @@
+/** What kind of request a browser makes (Fetch Metadata; design/architecture.md, "Decision x dialect"). */
+import type { NormalisedRequest } from './listen/request.ts';
+
+export type RequestKind =
+  /** the address bar: may be sent to a login */
+  | 'navigation'
+  /** a document inside another: a login page would not show there */
+  | 'framed'
+  /** script, image, preflight, WebSocket: a redirect would only confuse it */
+  | 'background'
+  /** says nothing about itself: curl, Envoy's check, old clients */
+  | 'unknown';
+
+const FRAMES = new Set(['iframe', 'frame', 'embed', 'object', 'fencedframe']);
+
+export function requestKind({ headers }: Pick<NormalisedRequest, 'headers'>): RequestKind {
+  if (headers.upgrade !== undefined) return 'background';
+  if (headers.fetchMode !== undefined) {
+    if (headers.fetchMode !== 'navigate' && headers.fetchMode !== 'nested-navigate') return 'background';
+    return headers.fetchMode === 'nested-navigate' || FRAMES.has(headers.fetchDest ?? '') ? 'framed' : 'navigation';
+  }
+  if (headers.requestedWith?.toLowerCase() === 'xmlhttprequest') return 'background';
+  // browsers send Fetch Metadata to https and localhost only, so this is what is left on plain http
+  const accept = headers.accept?.trim() ?? '';
+  if (accept === '' || accept === '*/*') return 'unknown';
+  return /\btext\/html\b|\bapplication\/xhtml\+xml\b/i.test(accept) ? 'navigation' : 'background';
+}
+
+/** Whether a page serves the sender better than JSON. */
+export function wantsPage(request: Pick<NormalisedRequest, 'headers'>): boolean {
+  const kind = requestKind(request);
+  return kind === 'navigation' || kind === 'framed';
+}
+
+/**
+ * Whether the person can be led through a login and back without losing anything. The method alone does not tell:
+ * nginx asks with GET whatever the original was, so what only a form sends counts too.
+ */
+export function isRepeatableNavigation(request: Pick<NormalisedRequest, 'headers' | 'method'>): boolean {
+  const { headers, method } = request;
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  return headers.contentType === undefined && headers.origin === undefined && requestKind(request) === 'navigation';
+}

@@ -1,0 +1,171 @@
+/** Pages of the outpost for people, and the same in JSON for programs. */
+import type { CodedError } from '../contract/errors.ts';
+import { html } from '../look/html.ts';
+import type { HtmlValue } from '../look/html.ts';
+import { denialPage, donePage, errorPage, mainLink, secondLink } from '../look/message.ts';
+import { texts } from '../look/texts.ts';
+import { outpostTexts } from '../look/texts-outpost.ts';
+import type { OutpostErrorCode } from '../look/texts-outpost.ts';
+import { cookieHeaders, NO_STORE, sendBody, sendJson, sendPage } from './answer.ts';
+import { wantsPage } from './navigation.ts';
+import type { Exchange } from './exchange.ts';
+import type { Generation } from '../contract/paths.ts';
+import type { LiveSession } from './session/live.ts';
+import { ownEndpoint } from './sites/site.ts';
+import type { Site } from './sites/site.ts';
+
+export interface ProblemOptions {
+  status?: number;
+  site?: Site | undefined;
+  setCookies?: readonly string[];
+  /** facts that help to find the cause; no secrets */
+  facts?: readonly (readonly [string, string])[];
+  /** where "try again" leads */
+  retry?: string | undefined;
+  /** instead of asking whether the sender wants a page */
+  asPage?: boolean;
+}
+
+/** An error by its code in the catalogue. */
+export function sendProblem(exchange: Exchange, code: OutpostErrorCode, options: ProblemOptions = {}): void {
+  const { status, title, what, todo } = outpostTexts.errors[code];
+  answerProblem(exchange, { code, title, what, todo, status: options.status ?? status }, options);
+}
+
+/** An error of our own code that carries its sentence with it. */
+export function sendCodedError(exchange: Exchange, error: CodedError, options: ProblemOptions = {}): void {
+  if (isCatalogued(error.code)) return sendProblem(exchange, error.code, { status: error.status, ...options });
+  const { refused: title, askOperator: todo } = outpostTexts;
+  answerProblem(exchange, { code: error.code, title, what: error.message, todo, status: error.status }, options);
+}
+
+function isCatalogued(code: string): code is OutpostErrorCode {
+  return Object.hasOwn(outpostTexts.errors, code);
+}
+
+interface ProblemText {
+  code: string;
+  title: string;
+  what: string;
+  todo: string;
+  status: number;
+}
+
+function answerProblem(exchange: Exchange, text: ProblemText, options: ProblemOptions): void {
+  const { res, request } = exchange;
+  const { status, code } = text;
+  const flat = [...cookieHeaders(options.setCookies ?? []), ...(status === 503 ? ['Retry-After', '2'] : [])];
+  if (!(options.asPage ?? wantsPage(request))) {
+    const message = `${text.what} ${text.todo}`;
+    sendJson(res, status, { error: code, message, request_id: request.requestId }, flat);
+    return;
+  }
+  const { site, retry, facts } = options;
+  const actions: HtmlValue[] = [
+    retry !== undefined && mainLink(retry, outpostTexts.tryAgain),
+    retry === undefined &&
+      site !== undefined &&
+      mainLink(site.external.href, outpostTexts.openApplication(site.application)),
+  ];
+  const { title, what, todo } = text;
+  sendPage(
+    res,
+    status,
+    errorPage({ code, title, what, todo, actions, ...(facts ? { facts } : {}), ...around(exchange) }),
+    flat,
+  );
+}
+
+/** No application for this host: the published JSON for programs (spec/outpost.md 3.2), a page for people. */
+export function sendUnknownHost(exchange: Exchange, status = 400): void {
+  const { res, request } = exchange;
+  const host = request.host;
+  if (wantsPage(request)) {
+    sendProblem(exchange, 'unknown-host', { status, facts: [[outpostTexts.host, host]] });
+    return;
+  }
+  const body = {
+    Message: 'no app for hostname',
+    Host: host,
+    Detail: `Check the outpost settings and make sure '${host}' is included.`,
+  };
+  sendBody(
+    res,
+    status,
+    ['Content-Type', 'application/json', ...NO_STORE],
+    `${JSON.stringify(body, undefined, '\t')}\n`,
+  );
+}
+
+/** Signed in, but may not. */
+export function sendDenial(
+  exchange: Exchange,
+  live: LiveSession,
+  generation: Generation,
+  detail: string,
+  asked: string,
+): void {
+  const { res, request } = exchange;
+  const { site, session } = live;
+  if (!wantsPage(request)) {
+    const message = texts.denied.heading(site.application);
+    sendJson(res, 403, { error: 'access-denied', message, request_id: request.requestId });
+    return;
+  }
+  const reasons: Readonly<Record<string, string>> = texts.denied.reasons;
+  const page = denialPage({
+    application: site.application,
+    person: { name: session.claims.name, username: live.user },
+    asked,
+    reasons: [reasons[detail] ?? texts.denied.reasons.other],
+    switchAccount: secondLink(ownEndpoint(site, generation, '/sign_out'), outpostTexts.switchAccount) ?? html``,
+    ...around(exchange),
+  });
+  sendPage(res, 403, page);
+}
+
+/** Nobody is signed in (any more). Does not lead to a login by itself. */
+export function sendSignedOut(exchange: Exchange, site: Site, setCookies: readonly string[]): void {
+  const page = donePage({
+    title: outpostTexts.signedOut.title,
+    what: outpostTexts.signedOut.what(site.application),
+    actions: [mainLink(site.external.href, outpostTexts.openApplication(site.application))],
+    ...around(exchange),
+  });
+  sendPage(exchange.res, 200, page, cookieHeaders(setCookies));
+}
+
+/** A login page would not work inside a frame: a page with a way out of it. */
+export function sendFramed(exchange: Exchange, site: Site, loginUrl: string): void {
+  const { title, what, todo } = outpostTexts.framed;
+  const page = donePage({
+    title,
+    what: `${what(site.application)} ${todo}`,
+    actions: [html`<a class="button" href="${loginUrl}" target="_blank" rel="noopener">${outpostTexts.signIn}</a>`],
+    ...around(exchange),
+  });
+  // the one page that is meant for frames: it holds nothing but the link
+  const { 'X-Frame-Options': _denied, 'Content-Security-Policy': policy = '', ...headers } = page.headers;
+  const framable = policy.replace(/;?\s*frame-ancestors [^;]*/, '');
+  sendPage(exchange.res, 401, { ...page, headers: { ...headers, 'Content-Security-Policy': framable } });
+}
+
+/** 401 for programs: where a person can sign in. */
+export function sendChallenge(exchange: Exchange, site: Site, loginUrl: string): void {
+  const { res, request } = exchange;
+  sendJson(
+    res,
+    401,
+    {
+      error: 'login-required',
+      message: `Sign in to use ${site.application}.`,
+      login_url: loginUrl,
+      request_id: request.requestId,
+    },
+    ['WWW-Authenticate', `Bearer realm="${site.meta.application.replace(/[^\w.-]/g, '')}"`],
+  );
+}
+
+function around({ request }: Exchange): { requestId: string; serverLabel: string } {
+  return { requestId: request.requestId, serverLabel: request.host };
+}

@@ -1,0 +1,56 @@
+/** Why a request was answered as it was: the words of logs, metrics and tests, and what each means. */
+export const REASONS = {
+  session: 'signed in',
+  'session-refreshed': 'signed in; the claims were just fetched anew',
+  'session-grace': 'signed in; newer claims could not be fetched yet, the old ones count for five minutes',
+  'public-path': 'a path rule lets everybody in',
+
+  'no-session': 'no session cookie',
+  'session-unreadable': 'a session cookie that is damaged, sealed with another key or for another application',
+  'session-expired': 'the session is over by time',
+  'session-ended': 'the session was ended: signed out, or the person was changed',
+  'session-renewal': 'the session is past half its life and is renewed on the way',
+
+  'access-denied': 'signed in, and the rules of the application refuse this person',
+
+  'invalid-request': 'ambiguous or malformed request, for example a security header given twice',
+  'path-malformed': 'a path no honest client sends',
+  'path-ambiguous': 'a path servers read differently, where a path rule would have to decide',
+  'no-original-address': 'the reverse proxy did not say which address was asked for',
+  'original-address-invalid': 'the reverse proxy named an address that cannot be read, or two that differ',
+  'unknown-host': 'no application for this host',
+  'unknown-endpoint': 'the outpost has no such endpoint',
+  'not-ready': 'no configuration yet',
+  'claims-outdated': 'newer claims could not be fetched for more than five minutes',
+  'upstream-unusable': 'the internal host of the application cannot be used',
+  'upstream-failed': 'the application could not be reached',
+  'websocket-not-carried': 'a WebSocket in proxy mode',
+  'login-failed': 'a login that did not end well; the page and the log say how',
+  'internal-error': 'an error nobody expected',
+
+  endpoint: "one of the outpost's own endpoints: ping, start, callback, sign_out",
+  'control-plane': 'passed on to the identity server',
+} as const;
+
+export type Reason = keyof typeof REASONS;
+export type Verdict = 'allow' | 'login' | 'deny' | 'error' | 'endpoint' | 'control-plane';
+
+const VERDICTS: Partial<Record<Reason, Verdict>> = {
+  session: 'allow',
+  'session-refreshed': 'allow',
+  'session-grace': 'allow',
+  'public-path': 'allow',
+  'no-session': 'login',
+  'session-unreadable': 'login',
+  'session-expired': 'login',
+  'session-ended': 'login',
+  'session-renewal': 'login',
+  'access-denied': 'deny',
+  endpoint: 'endpoint',
+  'control-plane': 'control-plane',
+};
+
+/** Which kind of answer a reason belongs to; what is not listed is an error. */
+export function verdictOf(reason: Reason): Verdict {
+  return VERDICTS[reason] ?? 'error';
+}

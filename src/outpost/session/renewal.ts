@@ -1,0 +1,21 @@
+/** Renewal of sessions past half their life (docs/architecture.md, decision 4). */
+import type { Services } from '../exchange.ts';
+import type { Identity } from '../identify/identify.ts';
+import type { NormalisedRequest } from '../listen/request.ts';
+import type { Site } from '../sites/site.ts';
+
+/**
+ * Whether this session should be renewed now. Not while the server is away, and not while an attempt is under way:
+ * its cookie stays for a while even when the renewal failed, so that one is not tried with every page.
+ */
+export function renewalDue(
+  { now, link, backChannel }: Pick<Services, 'now' | 'link' | 'backChannel'>,
+  site: Site,
+  identity: Identity,
+  request: Pick<NormalisedRequest, 'headers'>,
+): boolean {
+  if (identity.kind !== 'person' || identity.reason === 'session-grace') return false;
+  const { issuedAt, expiresAt } = identity.live.session;
+  if (now() - issuedAt < (expiresAt - issuedAt) / 2) return false;
+  return link && backChannel.up && site.attempts.names(request.headers.cookie).length === 0;
+}

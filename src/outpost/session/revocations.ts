@@ -1,0 +1,133 @@
+/**
+ * What identity events say about sessions (docs/architecture.md, decision 2). Events are numbered: a session is
+ * concerned by every event that names it with a larger number than its own cursor. No clock decides that.
+ */
+import type { IdentityEvent, IdentityEventBatch, SignOutReport } from '../../contract/extension.ts';
+import type { Session } from './session.ts';
+
+export type Standing =
+  | 'live'
+  /** over: sign in again */
+  | 'ended'
+  /** still signed in, but the claims may be outdated: ask for new ones */
+  | 'stale';
+
+/** Largest numbers of the events about one subject. 0 = none. */
+interface Mark {
+  deny: number;
+  refresh: number;
+  /** epoch ms: no session made before can live longer */
+  until: number;
+}
+
+const PRUNE_EVERY_MS = 60_000;
+
+export class Revocations {
+  /** grows with every change: a standing that was found at this version still holds */
+  version = 0;
+
+  #epoch: string | undefined;
+  readonly #sessions = new Map<string, Mark>();
+  readonly #users = new Map<string, Mark>();
+  readonly #providers = new Map<number, Mark>();
+  #everybody: Mark = { deny: 0, refresh: 0, until: 0 };
+  /** sid -> until, for ends that carry no number: published instruction, sign-outs made here */
+  readonly #endedSids = new Map<string, number>();
+  /** `provider sid` -> when it was signed out here (ms) and until */
+  readonly #signedOut = new Map<string, { at: number; until: number }>();
+  #prunedAt = 0;
+
+  /** Applies a batch; a snapshot replaces everything learnt from earlier ones. */
+  apply(batch: IdentityEventBatch, now: number): void {
+    if (batch.snapshot || (this.#epoch !== undefined && this.#epoch !== batch.epoch)) {
+      for (const map of [this.#sessions, this.#users, this.#providers]) map.clear();
+      this.#everybody = { deny: 0, refresh: 0, until: 0 };
+    }
+    this.#epoch = batch.epoch;
+    for (const event of batch.events) this.#applyOne(event);
+    this.version++;
+    this.#prune(now);
+  }
+
+  #applyOne(event: IdentityEvent): void {
+    switch (event.kind) {
+      case 'session-ended':
+        mark(this.#sessions, event.sid, event, 'deny');
+        break;
+      case 'user-changed':
+        mark(this.#users, event.uid, event, event.effect);
+        break;
+      case 'provider-changed':
+        mark(this.#providers, event.provider, event, 'refresh');
+        break;
+      case 'everybody':
+        this.#everybody[event.effect] = Math.max(this.#everybody[event.effect], event.n);
+        break;
+    }
+  }
+
+  /**
+   * The published session-end instruction: this session is over, whatever its number.
+   * @param until epoch ms after which no token of it can be valid
+   */
+  endSid(sid: string, until: number, now: number): void {
+    if (sid === '') return; // would name every session that has none
+    this.#endedSids.set(sid, until);
+    this.version++;
+    this.#prune(now);
+  }
+
+  /**
+   * A sign-out made at an outpost of this machine.
+   * @param everything the whole server session is over, not only this application's login
+   */
+  signOut(report: SignOutReport, everything: boolean, until: number, now: number): void {
+    if (report.sid !== '' && everything) this.#endedSids.set(report.sid, until);
+    else this.#signedOut.set(signedOutKey(report.provider, report.sid, report.uid), { at: now, until });
+    this.version++;
+    this.#prune(now);
+  }
+
+  standing(session: Session): Standing {
+    const { sid, sub } = session.claims;
+    if (sid !== '' && this.#endedSids.has(sid)) return 'ended';
+    const out = this.#signedOut.get(signedOutKey(session.provider, sid, sub));
+    if (out !== undefined && session.issuedAt <= out.at) return 'ended';
+    if (this.#epoch === undefined || session.cursor.epoch === '') return 'live';
+
+    const marks = [
+      sid === '' ? undefined : this.#sessions.get(sid),
+      this.#users.get(sub),
+      this.#providers.get(session.provider),
+      this.#everybody,
+    ];
+    // a log that was begun anew cannot be compared with the old one: ended sessions are over, the rest must ask
+    const n = session.cursor.epoch === this.#epoch ? session.cursor.n : -1;
+    if (marks.some((m) => m !== undefined && m.deny > Math.max(n, 0))) return 'ended';
+    return n < 0 || marks.some((m) => m !== undefined && m.refresh > n) ? 'stale' : 'live';
+  }
+
+  /** How many entries are remembered, for tests and metrics. */
+  get size(): number {
+    return this.#sessions.size + this.#users.size + this.#providers.size + this.#endedSids.size + this.#signedOut.size;
+  }
+
+  #prune(now: number): void {
+    if (now - this.#prunedAt < PRUNE_EVERY_MS) return;
+    this.#prunedAt = now;
+    for (const map of [this.#sessions, this.#users, this.#providers] as Map<unknown, Mark>[]) {
+      for (const [key, entry] of map) if (entry.until < now) map.delete(key);
+    }
+    for (const [key, until] of this.#endedSids) if (until < now) this.#endedSids.delete(key);
+    for (const [key, entry] of this.#signedOut) if (entry.until < now) this.#signedOut.delete(key);
+  }
+}
+
+function mark<K>(map: Map<K, Mark>, key: K, event: IdentityEvent, effect: 'deny' | 'refresh'): void {
+  const entry = map.get(key) ?? { deny: 0, refresh: 0, until: 0 };
+  entry[effect] = Math.max(entry[effect], event.n);
+  entry.until = Math.max(entry.until, event.until);
+  map.set(key, entry);
+}
+
+const signedOutKey = (provider: number, sid: string, uid: string) => `${provider} ${sid === '' ? `u:${uid}` : sid}`;

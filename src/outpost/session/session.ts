@@ -1,0 +1,79 @@
+/** A signed-in person at one application, as the session cookie carries it (docs/architecture.md, decision 1). */
+import { readClaims } from '../../contract/claims.ts';
+import type { Claims } from '../../contract/claims.ts';
+import type { Cursor } from '../../contract/extension.ts';
+import type { HeaderEntry } from '../../contract/headers.ts';
+
+export interface Session {
+  /** pk of the provider it was made for */
+  readonly provider: number;
+  /** the server's token, byte for byte */
+  readonly token: string;
+  readonly claims: Claims;
+  /** headers of this person that travel outside the token */
+  readonly extra: readonly HeaderEntry[];
+  /** position in the log of identity events, read before the claims were */
+  readonly cursor: Cursor;
+  /** epoch ms */
+  readonly issuedAt: number;
+  /** epoch ms; from the token's `exp` */
+  readonly expiresAt: number;
+}
+
+/** Cursor of sessions from a server that has no log. */
+export const NO_CURSOR: Cursor = { epoch: '', n: 0 };
+
+/** The sealed form. The token's parts stand unencoded, since base64 hides from deflate what repeats. */
+interface SealedForm {
+  p: number;
+  /** header, payload (JSON text) and signature (base64url) of the token */
+  j: [string, string, string];
+  x?: HeaderEntry[];
+  c?: [string, number];
+  t: number;
+}
+
+export function writeSession(session: Session): string {
+  const [header = '', payload = '', signature = ''] = session.token.split('.');
+  const form: SealedForm = {
+    p: session.provider,
+    j: [decode(header), decode(payload), signature],
+    t: session.issuedAt,
+    ...(session.extra.length > 0 ? { x: [...session.extra] } : {}),
+    ...(session.cursor.epoch !== '' ? { c: [session.cursor.epoch, session.cursor.n] } : {}),
+  };
+  return JSON.stringify(form);
+}
+
+/** @returns the session, or `undefined` when the text is not one (sealed by another version) */
+export function readSession(text: string): Session | undefined {
+  try {
+    const { p, j, x, c, t } = JSON.parse(text) as SealedForm;
+    const [header, payload, signature] = j;
+    const claims = readClaims(JSON.parse(payload) as Record<string, unknown>);
+    if (!Number.isInteger(p) || !Number.isFinite(t) || claims.sub === '' || claims.exp <= 0) return undefined;
+    return {
+      provider: p,
+      token: `${encode(header)}.${encode(payload)}.${signature}`,
+      claims,
+      extra: x ?? [],
+      cursor: c === undefined ? NO_CURSOR : { epoch: c[0], n: c[1] },
+      issuedAt: t,
+      expiresAt: claims.exp * 1000,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether {@link writeSession} gives the token back byte for byte: its parts must be canonical base64url of UTF-8.
+ * Checked once, when the token arrives.
+ */
+export function isRestorable(token: string): boolean {
+  const parts = token.split('.');
+  return parts.length === 3 && parts.slice(0, 2).every((part) => encode(decode(part)) === part);
+}
+
+const decode = (part: string) => Buffer.from(part, 'base64url').toString('utf8');
+const encode = (text: string) => Buffer.from(text, 'utf8').toString('base64url');

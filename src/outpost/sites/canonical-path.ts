@@ -1,0 +1,74 @@
+/** The path an application will act on, as path rules see it (spec/security.md C). */
+
+/** How a raw path reads. Rules look at a `plain` path only. */
+export type PathReading =
+  /** `readings`: every form an application may understand; a rule holds only if it holds for all */
+  | { kind: 'plain'; path: string; readings: readonly string[] }
+  /** servers differ in how they read it: it may pass for people who may open everything, never by a rule */
+  | { kind: 'ambiguous' }
+  /** no honest client sends it: always refused */
+  | { kind: 'malformed' };
+
+const MALFORMED: PathReading = { kind: 'malformed' };
+const AMBIGUOUS: PathReading = { kind: 'ambiguous' };
+
+/** What most paths are: nothing to decode, nothing to read twice. */
+const SIMPLE = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*\/?$/;
+/** Another decoding would change it again: somebody counts on two servers decoding one after the other. */
+const STILL_ENCODED = /%[0-9a-f]{2}/i;
+const ENCODED_SEPARATOR = /%(?:2f|5c)/i;
+const CONTROL = /[\u0000-\u001f\u007f]/;
+/** Decoding more often than this finds nothing an honest server does. */
+const MAX_ROUNDS = 3;
+
+/**
+ * Reads a raw request path.
+ * @param rawPath as received, without query
+ */
+export function readPath(rawPath: string): PathReading {
+  if (SIMPLE.test(rawPath)) return { kind: 'plain', path: rawPath, readings: [rawPath] };
+  if (!rawPath.startsWith('/')) return MALFORMED;
+
+  let text = rawPath;
+  let path: string | undefined;
+  let doubtful = ENCODED_SEPARATOR.test(rawPath) || /[\u0080-\uffff]/.test(rawPath);
+  for (let round = 0; round <= MAX_ROUNDS; round++) {
+    if (CONTROL.test(text) || (round === 0 && text.includes('\\')) || hasDotSegment(text)) return MALFORMED;
+    if (!text.includes('%')) break;
+    let decoded: string;
+    try {
+      decoded = decodeURIComponent(text);
+    } catch {
+      // a stray `%` after the first round is a literal one; in the first it is no valid encoding
+      if (round === 0) doubtful = true;
+      break;
+    }
+    if (round === 0) path = decoded;
+    else if (STILL_ENCODED.test(text)) doubtful = true;
+    if (decoded === text) break;
+    text = decoded;
+    if (round === MAX_ROUNDS) doubtful = true;
+  }
+  if (doubtful) return AMBIGUOUS;
+  const canonical = path ?? rawPath;
+  return { kind: 'plain', path: canonical, readings: readingsOf(canonical) };
+}
+
+/** `.` and `..` as whole segments, also with path parameters (`..;x`), which Java servers drop before they resolve. */
+function hasDotSegment(path: string): boolean {
+  if (!path.includes('.')) return false;
+  return path.split(/[/\\]/).some((segment) => {
+    const parameters = segment.indexOf(';');
+    const name = parameters < 0 ? segment : segment.slice(0, parameters);
+    return name === '.' || name === '..';
+  });
+}
+
+/** Some servers merge slashes, some drop path parameters, some do both. */
+function readingsOf(path: string): readonly string[] {
+  const readings = new Set([path]);
+  const bare = path.includes(';') ? path.replace(/;[^/]*/g, '') : path;
+  readings.add(bare);
+  for (const form of [path, bare]) if (form.includes('//')) readings.add(form.replace(/\/{2,}/g, '/'));
+  return [...readings];
+}

@@ -1,0 +1,170 @@
+/** One protected application, ready to be asked about. Immutable; made anew when its configuration changes. */
+import type { OutpostInstance, ProviderMode, ProxyOutpostConfig } from '../../contract/api.ts';
+import { foldHeaderName, headerValue } from '../../contract/headers.ts';
+import { CALLBACK_SIGNATURE, PREFIX_OF } from '../../contract/paths.ts';
+import type { Generation } from '../../contract/paths.ts';
+import { anonymousHeaders } from '../headers.ts';
+import type { MetaFacts } from '../headers.ts';
+import { prepareHeaders } from '../proxy/target.ts';
+import type { PreparedHeaders, Upstream } from '../proxy/target.ts';
+import { Attempts } from '../session/attempt.ts';
+import { cookieName } from '../session/cookies.ts';
+import type { CookieScope } from '../session/cookies.ts';
+import { SessionCookie } from '../session/session-cookie.ts';
+import { cookieDomain } from './cookie-domain.ts';
+import { rewriteEndpoints } from './endpoints.ts';
+import type { Endpoints } from './endpoints.ts';
+import { compilePathRules } from './path-rules.ts';
+import type { PathRules } from './path-rules.ts';
+
+/** Published default of access_token_validity, seconds. */
+const DEFAULT_VALIDITY_S = 3600;
+
+export interface Site {
+  readonly pk: number;
+  readonly mode: ProviderMode;
+  readonly provider: ProxyOutpostConfig;
+  /** name shown to people */
+  readonly application: string;
+  readonly external: ExternalHost;
+  readonly endpoints: Endpoints;
+  readonly cookieScope: CookieScope;
+  readonly cookie: SessionCookie;
+  readonly attempts: Attempts;
+  readonly rules: PathRules;
+  readonly meta: MetaFacts;
+  /** headers of an allowed request of nobody */
+  readonly anonymous: Readonly<Record<Generation, PreparedHeaders>>;
+  /** seconds */
+  readonly validity: number;
+  /** whether sign_out ends the whole server session */
+  readonly signOutEverything: boolean;
+  readonly hostHeader: 'backend' | 'original';
+  /** proxy mode only; undefined in the other modes and when internal_host is unusable */
+  readonly upstream: Upstream | undefined;
+  /** what the site was made from; equal text = the site can be kept */
+  readonly fingerprint: string;
+}
+
+export interface ExternalHost {
+  readonly scheme: 'http' | 'https';
+  /** lower case, without port */
+  readonly hostname: string;
+  /** authority as browsers write it: no default port */
+  readonly host: string;
+  readonly origin: string;
+  /** path below which the application lives, without trailing slash */
+  readonly basePath: string;
+  /** start page: the external host as an address */
+  readonly href: string;
+}
+
+/** What sites share. */
+export interface SiteSurroundings {
+  readonly outpost: OutpostInstance;
+  readonly hostBrowser: string | undefined;
+  /** opens the connection pool of an `internal_host` */
+  openUpstream(internalHost: string, verifyTls: boolean): Upstream;
+}
+
+/** Text that is equal exactly when a provider gives the same site. */
+export function siteFingerprint(provider: ProxyOutpostConfig, { outpost, hostBrowser }: SiteSurroundings): string {
+  return JSON.stringify([provider, outpost.name, outpost.managed, outpost.config.authentik_host, hostBrowser]);
+}
+
+/**
+ * @returns the site and a sentence per part of the configuration that is not used; no site when nothing is left to
+ *   serve (requests for it are then refused like those for any unknown host)
+ */
+export function buildSite(
+  provider: ProxyOutpostConfig,
+  around: SiteSurroundings,
+): { site: Site | undefined; problems: string[] } {
+  const external = readExternalHost(provider.external_host);
+  if (external === undefined) {
+    return { site: undefined, problems: ['External host: not an http or https address. The provider is not served.'] };
+  }
+  if (provider.cookie_secret === '' || provider.client_id === '') {
+    return { site: undefined, problems: ['Cookie secret or client ID is empty. The provider is not served.'] };
+  }
+  const problems: string[] = [];
+  const { rules, problems: ruleProblems } = compilePathRules(provider.skip_path_regex);
+  problems.push(...ruleProblems);
+  const { domain, problem } = cookieDomain(provider.cookie_domain, external.hostname);
+  if (problem !== undefined) problems.push(problem);
+
+  const name = cookieName(provider.client_id);
+  const endpoints = rewriteEndpoints(provider.oidc_configuration, around.outpost, around.hostBrowser);
+  const scope: CookieScope = { domain, secure: external.scheme === 'https' };
+  const managed = new Set((provider.gatehouse?.managed_headers ?? []).map(foldHeaderName));
+  if (provider.basic_auth_enabled) managed.add('authorization');
+  const meta: MetaFacts = {
+    jwks: headerValue(endpoints.jwks),
+    outpost: headerValue(around.outpost.name),
+    provider: headerValue(provider.name),
+    application: headerValue(provider.assigned_application_slug),
+    managed,
+  };
+  const secrets = {
+    clientId: provider.client_id,
+    secret: provider.cookie_secret,
+    previousSecret: provider.gatehouse?.previous_cookie_secret ?? '',
+    scope,
+  };
+  const site: Site = {
+    pk: provider.pk,
+    mode: provider.mode,
+    provider,
+    application: provider.assigned_application_name || provider.name,
+    external,
+    endpoints,
+    cookieScope: scope,
+    cookie: new SessionCookie({ provider: provider.pk, name, ...secrets }),
+    attempts: new Attempts({ cookieName: name, ...secrets }),
+    rules,
+    meta,
+    anonymous: {
+      outpost: prepareHeaders(anonymousHeaders(meta, 'outpost')),
+      akprox: prepareHeaders(anonymousHeaders(meta, 'akprox')),
+    },
+    validity: provider.access_token_validity ?? DEFAULT_VALIDITY_S,
+    signOutEverything: provider.gatehouse?.sign_out !== 'application',
+    hostHeader: provider.gatehouse?.host ?? 'backend',
+    upstream: provider.mode === 'proxy' ? upstreamOf(provider, around, problems) : undefined,
+    fingerprint: siteFingerprint(provider, around),
+  };
+  return { site, problems };
+}
+
+function upstreamOf(provider: ProxyOutpostConfig, around: SiteSurroundings, problems: string[]): Upstream | undefined {
+  try {
+    return around.openUpstream(provider.internal_host, provider.internal_host_ssl_validation);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : 'The internal host cannot be used.');
+    return undefined;
+  }
+}
+
+function readExternalHost(address: string): ExternalHost | undefined {
+  const url = URL.parse(address);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') return undefined;
+  return {
+    scheme: url.protocol === 'https:' ? 'https' : 'http',
+    hostname: url.hostname.replace(/\.$/, ''),
+    host: url.host,
+    origin: url.origin,
+    basePath: url.pathname.replace(/\/+$/, ''),
+    href: url.origin + url.pathname,
+  };
+}
+
+/** Redirect URI of a login begun under a prefix (spec/outpost.md 9.1). */
+export function redirectUri(site: Site, generation: Generation): string {
+  const { origin, basePath } = site.external;
+  return `${origin}${basePath}${PREFIX_OF[generation]}/callback?${CALLBACK_SIGNATURE}=true`;
+}
+
+/** Address of one of the outpost's own endpoints, as a browser reaches it. */
+export function ownEndpoint(site: Site, generation: Generation, rest: string): string {
+  return `${site.external.origin}${site.external.basePath}${PREFIX_OF[generation]}${rest}`;
+}
