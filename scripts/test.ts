@@ -2,7 +2,8 @@
  * Runs the tests: `test.ts <quick|long|attack> [filter ...]`. A filter is part of a file's path. Real programs the
  * whole-system tests need are installed first (scripts/lib/debian.ts).
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync } from 'node:fs';
 import { provideDebianPackages } from './lib/debian.ts';
 
@@ -19,7 +20,7 @@ const KINDS: Readonly<Record<string, { files: string[]; exclude: string[]; timeo
   attack: { files: ['test/attack/**/*.test.ts'], exclude: ['**/*.long.test.ts'], timeoutMs: 10 * MINUTE_MS },
 };
 
-function main(kindName = '', filters: string[] = []): number {
+async function main(kindName = '', filters: string[] = []): Promise<number> {
   const kind = KINDS[kindName];
   if (kind === undefined) throw new TypeError(`kind of test run: ${Object.keys(KINDS).join(', ')}`);
   const files = globSync(kind.files, { exclude: kind.exclude })
@@ -33,8 +34,11 @@ function main(kindName = '', filters: string[] = []): number {
 
   // Two at a time: whole-system tests start several processes each, and the smallest machine we know has two cores.
   const options = ['--test', '--test-reporter=spec', '--test-concurrency=2', `--test-timeout=${kind.timeoutMs}`];
-  const run = spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit' });
-  return run.status ?? 1;
+  const run = spawn(process.execPath, [...options, ...files], { stdio: 'inherit' });
+  // Told to stop, the runner must end its tests, and with them the servers they started.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => run.kill(signal));
+  const [code] = (await once(run, 'exit')) as [number | null];
+  return code ?? 1;
 }
 
-process.exitCode = main(process.argv[2], process.argv.slice(3));
+process.exitCode = await main(process.argv[2], process.argv.slice(3));
