@@ -4,7 +4,9 @@
  */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { CodedError, InvalidInput } from './contract/errors.ts';
+import type { ControlPlaneStart } from './contract/process.ts';
 import { GATEHOUSE_VERSION, PUBLISHED_VERSION } from './contract/version.ts';
+import type { Settings } from './settings/settings.ts';
 
 const HELP = `gatehouse: one login in front of all your applications
 
@@ -53,7 +55,17 @@ async function serveCommand(flags: Readonly<Record<string, unknown>>): Promise<n
   if (typeof flags['workers'] === 'string') settings.workers = await workersFlag(flags['workers']);
   for (const note of notes) process.stderr.write(`gatehouse: ${note}\n`);
   const { serve } = await import('./supervise/serve.ts');
-  return serve(settings, { demo: flags['demo'] === true });
+  const { startDemo } = flags['demo'] === true ? await import('./demo/demo.ts') : {};
+  return serve(settings, {
+    ...(startDemo !== undefined && { startDemo }),
+    ...(settings.workers === 0 && { runControlPlane }),
+  });
+}
+
+/** The control plane inside this process, for `--workers 0`: only the command line may know it. */
+async function runControlPlane(start: ControlPlaneStart<Settings>) {
+  const [{ pino }, { startControlPlane }] = await Promise.all([import('pino'), import('./server/control-plane.ts')]);
+  return startControlPlane({ ...start, log: pino({ level: start.settings.logLevel, name: 'control-plane' }) });
 }
 
 async function workersFlag(raw: string): Promise<number | undefined> {
