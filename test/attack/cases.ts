@@ -1,0 +1,17 @@
+/** All cases, in the order they run: those that kill processes come last. */
+import { cases as a } from './a-identity-headers.ts';
+import { cases as b } from './b-errors-deny.ts';
+import { cases as c } from './c-paths.ts';
+import { cases as d } from './d-forwarded.ts';
+import { cases as e } from './e-redirects.ts';
+import { cases as f } from './f-oauth.ts';
+import { cases as g } from './g-attempts.ts';
+import { cases as h } from './h-cookies.ts';
+import { cases as i } from './i-revocation.ts';
+import { cases as j } from './j-protocol.ts';
+import { cases as k } from './k-configuration.ts';
+import { cases as l } from './l-login.ts';
+import { cases as m } from './m-authorization.ts';
+import type { Case } from './support/case.ts';
+
+export const cases: readonly Case[] = [a, b, c, d, e, f, g, h, j, k, m, l, i].flat();

@@ -1,0 +1,245 @@
+/** Rule I: revocation takes effect everywhere within a second and survives restarts. */
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { one, story } from './support/ask.ts';
+import type { Browser } from './support/browser.ts';
+import type { Case } from './support/case.ts';
+import { enter, type Env } from './support/env.ts';
+import { MODES, type Mode } from './support/modes.ts';
+import { allowed, passes, refused, within } from './support/verify.ts';
+
+/** A second, and what a busy machine adds to the way there. */
+const SOON = 1500;
+const PROXY = MODES[0];
+const NGINX = MODES[1];
+
+async function both(
+  env: Env,
+): Promise<{ person: Awaited<ReturnType<Env['person']>>; browser: Browser; stolen: Browser }> {
+  const { person, browser } = await env.visitor('one');
+  await enter(env, browser, 'fwd', person);
+  const stolen = browser.copy();
+  for (const mode of MODES) allowed(await mode.knock(env, { path: '/private', who: stolen }), 'before');
+  return { person, browser, stolen };
+}
+
+/** The cookies as they were are worth nothing any more, at every worker. */
+async function gone(env: Env, stolen: Browser, what: string): Promise<void> {
+  for (const mode of MODES) {
+    await within(
+      SOON,
+      `${what} in ${mode.name}`,
+      async () => !passes(await mode.knock(env, { path: '/private', who: stolen })),
+    );
+  }
+  // workers take turns: none may still believe the session
+  for (let i = 0; i < 8; i++) {
+    for (const mode of MODES)
+      refused(await mode.knock(env, { path: '/private', who: stolen }), `${what}: let in again`);
+  }
+}
+
+/** Ends a person's sessions through the API, as an administrator. */
+async function endSessions(env: Env, username: string): Promise<void> {
+  const sessions = await env.gatehouse.api.list('core/authenticated_sessions/?page_size=100');
+  const users = await env.gatehouse.api.list(`core/users/?username=${username}`);
+  const mine = sessions.filter((s) => s['user'] === users[0]?.['pk']);
+  assert.ok(mine.length > 0, 'the person has no session to end');
+  for (const session of mine) await env.gatehouse.api.delete(`core/authenticated_sessions/${String(session['uuid'])}/`);
+}
+
+export const cases: Case[] = [
+  {
+    id: 'I1',
+    rule: 'I',
+    title: 'sign-out at one application ends the others, whatever cookies were kept',
+    async run(env) {
+      const { browser, stolen } = await both(env);
+      await browser.follow(env.url('one', '/outpost.goauthentik.io/sign_out'));
+      await gone(env, stolen, 'sign-out');
+      const again = (await stolen.follow(env.url('one', '/private'))).at(-1);
+      assert.match(again?.answer.text ?? '', /name="password"/, 'the server session outlived the sign-out');
+    },
+  },
+  {
+    id: 'I2',
+    rule: 'I',
+    title: 'logout at the identity server',
+    async run(env) {
+      const { browser, stolen } = await both(env);
+      const page = (await browser.follow(`${env.base}/if/flow/default-invalidation-flow/`)).at(-1);
+      assert.ok(page, 'no logout page');
+      if (page.answer.text.includes('<form')) await browser.submit(page, {});
+      await gone(env, stolen, 'logout');
+    },
+  },
+  {
+    id: 'I3',
+    rule: 'I',
+    title: 'deletion of the session, deactivation, new password, deletion of the person',
+    async run(env) {
+      const acts: [what: string, act: (person: { pk: number; username: string }) => Promise<unknown>][] = [
+        ['deletion of the session', (p) => endSessions(env, p.username)],
+        ['deactivation', (p) => env.gatehouse.api.patch(`core/users/${p.pk}/`, { is_active: false })],
+        [
+          'a new password',
+          (p) => env.gatehouse.api.post(`core/users/${p.pk}/set_password/`, { password: 'another good password' }),
+        ],
+        ['deletion of the person', (p) => env.gatehouse.api.delete(`core/users/${p.pk}/`)],
+      ];
+      for (const [what, act] of acts) {
+        const { person, stolen } = await both(env);
+        await act(person);
+        await gone(env, stolen, what);
+      }
+    },
+  },
+  {
+    id: 'I4',
+    rule: 'I',
+    title: 'leaving the group that may',
+    async run(env) {
+      const person = await env.person();
+      await env.provision.addMember(env.staffGroup, person.pk);
+      const browser = env.anyone();
+      await enter(env, browser, 'closed', person);
+      await enter(env, browser, 'closedfwd', person);
+      for (const mode of MODES)
+        allowed(await mode.knock(env, { path: '/private', closed: true, who: browser }), 'as a member');
+      await env.provision.removeMember(env.staffGroup, person.pk);
+      for (const mode of MODES) {
+        await within(
+          SOON,
+          `leaving the group in ${mode.name}`,
+          async () => !passes(await mode.knock(env, { path: '/private', closed: true, who: browser })),
+        );
+      }
+      for (let i = 0; i < 6; i++)
+        for (const mode of MODES) refused(await mode.knock(env, { path: '/private', closed: true, who: browser }));
+    },
+  },
+  {
+    id: 'I5',
+    rule: 'I',
+    title: 'a worker that starts again knows what was revoked before',
+    async run(env) {
+      const { browser, stolen } = await both(env);
+      await browser.follow(env.url('one', '/outpost.goauthentik.io/sign_out'));
+      await gone(env, stolen, 'sign-out');
+      env.gatehouse.kill('worker');
+      await afterRestart(env, stolen, 'after the death of a worker');
+    },
+  },
+  {
+    id: 'I6',
+    rule: 'I',
+    title: 'a revocation made while the identity server restarts holds, before and after',
+    async run(env) {
+      const { browser, stolen } = await both(env);
+      env.gatehouse.kill('control-plane');
+      await browser.visit(env.url('one', '/outpost.goauthentik.io/sign_out'));
+      for (const mode of [PROXY, NGINX] as Mode[]) {
+        const site = mode.name === 'proxy';
+        // without the identity server only the application signed out of is known to be over
+        if (site)
+          await within(
+            SOON,
+            'sign-out without the identity server',
+            async () => !passes(await mode.knock(env, { path: '/private', who: stolen })),
+          );
+      }
+      await env.gatehouse.ready();
+      await within(
+        10_000,
+        'told after the restart',
+        async () => !passes(await (NGINX as Mode).knock(env, { path: '/private', who: stolen })),
+      );
+      await gone(env, stolen, 'after the restart of the identity server');
+    },
+  },
+  {
+    id: 'I7',
+    rule: 'I',
+    title: 'expiry is checked at use',
+    async run(env) {
+      const provider = env.applications.two.provider;
+      const before = { mode: 'proxy', internal_host: `http://127.0.0.1:${env.upstream.port}` };
+      await env.gatehouse.api.patch(`providers/proxy/${provider}/`, { ...before, access_token_validity: 'seconds=3' });
+      try {
+        const { person, browser } = await env.visitor('one');
+        // the outpost is told of the new length without a date; sign in until a session has it
+        await within(5000, 'short sessions', async () => {
+          browser.jar.delete('two.test');
+          await enter(env, browser, 'two', person);
+          return Number(browser.sessionCookies(env.host('two'))[0]?.attributes.get('max-age') ?? '9999') <= 5;
+        });
+        const cookie = browser.cookieHeader(env.host('two'));
+        await sleep(3500);
+        const late = browser.copy();
+        late.jar.delete(new URL(env.base).hostname);
+        const answer = await late.visit(env.url('two', '/private'), [['Sec-Fetch-Dest', 'document']]);
+        refused(answer, `an expired session (${cookie.length} bytes)`);
+        assert.ok(one(answer, 'location') !== '' || answer.status === 401, story(answer));
+      } finally {
+        await env.gatehouse.api.patch(`providers/proxy/${provider}/`, { ...before, access_token_validity: 'hours=1' });
+      }
+    },
+  },
+  {
+    id: 'I8',
+    rule: 'I',
+    title: 'a restart of everything forgets no revocation, from the first answer on',
+    async run(env) {
+      const { browser, stolen } = await both(env);
+      await browser.follow(env.url('one', '/outpost.goauthentik.io/sign_out'));
+      await gone(env, stolen, 'sign-out');
+      await env.gatehouse.end();
+      env.gatehouse.launch();
+      await afterRestart(env, stolen, 'after a restart of everything');
+      await env.gatehouse.ready();
+      for (const mode of MODES) {
+        await within(5000, 'eve is signed in after the restart', async () =>
+          passes(await mode.knock(env, { path: '/private', who: env.eve })),
+        );
+      }
+      await gone(env, stolen, 'after the restart');
+    },
+  },
+  {
+    id: 'I9',
+    rule: 'I',
+    title: 'an answer that streams ends with the session',
+    async run(env) {
+      const { browser } = await env.visitor('one');
+      const socket = connect({ host: '127.0.0.1', port: env.port });
+      let received = '';
+      let over = false;
+      socket.on('data', (chunk) => (received += chunk.toString('latin1')));
+      socket.on('close', () => (over = true));
+      socket.on('error', () => (over = true));
+      socket.write(
+        `GET /stream HTTP/1.1\r\nHost: ${env.host('one')}\r\nCookie: ${browser.cookieHeader(env.host('one'))}\r\n\r\n`,
+      );
+      try {
+        await within(3000, 'the stream begins', () => Promise.resolve(received.includes('data: tick')));
+        await browser.follow(env.url('one', '/outpost.goauthentik.io/sign_out'));
+        await within(2500, 'the stream of a session that is over goes on', () => Promise.resolve(over));
+      } finally {
+        socket.destroy();
+      }
+    },
+  },
+];
+
+/** For some seconds after a restart: not one request may be let in. */
+async function afterRestart(env: Env, stolen: Browser, what: string): Promise<void> {
+  const end = performance.now() + 2500;
+  while (performance.now() < end) {
+    for (const mode of MODES) {
+      const answer = await mode.knock(env, { path: '/private', who: stolen }).catch(() => undefined);
+      if (answer !== undefined) refused(answer, what);
+    }
+    await sleep(40);
+  }
+}

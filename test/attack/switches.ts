@@ -1,0 +1,465 @@
+/** Protections that can be broken one at a time. */
+import type { Rule } from './support/case.ts';
+import type { Edit } from './support/mutate.ts';
+
+export interface Switch {
+  rule: Rule;
+  title: string;
+  edits: readonly Edit[];
+  /** cases of the rule, of which at least one must fail */
+  noticed: readonly string[];
+}
+
+const edit = (file: string, find: string, replace: string): Edit => ({ file, find, replace });
+
+export const switches: readonly Switch[] = [
+  {
+    rule: 'A',
+    title: 'header names are compared as they are spelled',
+    edits: [edit('contract/headers.ts', ".replace(/[^a-z0-9]/g, '-');", ';')],
+    noticed: ['A1'],
+  },
+  {
+    rule: 'A',
+    title: 'names of additional headers are not managed',
+    edits: [
+      edit(
+        'outpost/proxy/request-headers.ts',
+        'isManagedHeader(folded, target.managed) || target.identity.folded.has(folded)',
+        'isManagedHeader(folded)',
+      ),
+    ],
+    noticed: ['A1'],
+  },
+  {
+    rule: 'A',
+    title: 'a public path is answered without the empty headers',
+    edits: [edit('outpost/dialects/nginx.ts', 'site.anonymous[generation]', '{ flat: [] }')],
+    noticed: ['A4'],
+  },
+  {
+    rule: 'A',
+    title: 'additional headers are saved unchecked',
+    edits: [
+      edit(
+        'contract/headers.ts',
+        'if (!TOKEN.test(name))',
+        'if (TOKEN.test(name)) headers.push([name, text]);\n    else if (!TOKEN.test(name))',
+      ),
+    ],
+    noticed: ['A5'],
+  },
+  {
+    rule: 'A',
+    title: 'a pipe in a group name stays',
+    edits: [
+      edit(
+        'contract/headers.ts',
+        "names.map((n) => (n.includes('|') ? n.replaceAll('|', '%7C') : n)).join('|')",
+        "names.join('|')",
+      ),
+    ],
+    noticed: ['A6'],
+  },
+  {
+    rule: 'A',
+    title: 'headers of the private socket come in from outside',
+    edits: [edit('outpost/proxy/control-plane.ts', '/^(x-gatehouse-.*|', '/^(')],
+    noticed: ['A9'],
+  },
+  {
+    rule: 'B',
+    title: 'a seal is opened without its tag being checked',
+    edits: [
+      edit(
+        'outpost/session/sealed.ts',
+        "[decipher.update(text, 'base64url'), decipher.final()]",
+        "[decipher.update(text, 'base64url')]",
+      ),
+    ],
+    noticed: ['B1'],
+  },
+  {
+    rule: 'B',
+    title: 'an original address that cannot be read counts as a public one',
+    edits: [
+      edit(
+        'outpost/dialects/nginx.ts',
+        "return refuse('original-address-invalid')",
+        "return { verdict: 'allow', reasons: ['public-path'], live: undefined, setCookies: [] }",
+      ),
+    ],
+    noticed: ['B5'],
+  },
+  {
+    rule: 'B',
+    title: 'preflights pass undecided',
+    edits: [
+      edit(
+        'outpost/dialects/proxy-mode.ts',
+        'await present(exchange, site, decision);',
+        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reasons: ['public-path'], live: undefined, setCookies: [] });\n  await present(exchange, site, decision);",
+      ),
+    ],
+    noticed: ['B6'],
+  },
+  {
+    rule: 'C',
+    title: 'dot segments are not seen',
+    edits: [edit('outpost/sites/canonical-path.ts', ' || hasDotSegment(text)', '')],
+    noticed: ['C1'],
+  },
+  {
+    rule: 'C',
+    title: 'a path that servers read differently counts as it stands',
+    edits: [edit('outpost/sites/canonical-path.ts', 'if (doubtful) return AMBIGUOUS;', '')],
+    noticed: ['C1'],
+  },
+  {
+    rule: 'C',
+    title: 'a blank line matches everything',
+    edits: [edit('outpost/sites/path-rules.ts', "if (text.trim() === '') continue;", '')],
+    noticed: ['C3'],
+  },
+  {
+    rule: 'C',
+    title: 'any path that begins like ours is ours',
+    edits: [
+      edit('outpost/handle.ts', "own?.rest === '/ping'", "request.rawPath.startsWith('/outpost.goauthentik.io')"),
+    ],
+    noticed: ['C2'],
+  },
+  {
+    rule: 'C',
+    title: 'two addresses that differ are no mistake',
+    edits: [edit('outpost/dialects/original-address.ts', 'fromUri !== fromUrl', 'false')],
+    noticed: ['C5'],
+  },
+  {
+    rule: 'C',
+    title: 'a client may name the address on /akprox/auth',
+    edits: [edit('outpost/handle.ts', "? undefined : 'none'", "? undefined : 'optional'")],
+    noticed: ['C6'],
+  },
+  {
+    rule: 'D',
+    title: 'everybody is a trusted peer',
+    edits: [edit('outpost/listen/peers.ts', 'return inside(address, this.#trusted) &&', 'return true ||')],
+    noticed: ['D1', 'D5'],
+  },
+  {
+    rule: 'D',
+    title: 'the left-most hop is the client',
+    edits: [edit('outpost/listen/peers.ts', 'of hops.reverse()', 'of hops')],
+    noticed: ['D7'],
+  },
+  {
+    rule: 'D',
+    title: 'forwarded headers of strangers reach the application',
+    edits: [
+      edit(
+        'outpost/proxy/request-headers.ts',
+        'const forwarded = FORWARDED.get(folded);',
+        "const forwarded = FORWARDED.get(folded) === 'made' ? 'made' : undefined;",
+      ),
+    ],
+    noticed: ['D8'],
+  },
+  {
+    rule: 'E',
+    title: 'a return address of any origin is taken',
+    edits: [edit('outpost/login/return-address.ts', 'url.origin !== site.external.origin || ', '')],
+    noticed: ['E1'],
+  },
+  {
+    rule: 'E',
+    title: 'our own endpoints are taken as target',
+    edits: [
+      edit(
+        'outpost/login/return-address.ts',
+        'if (outpostPath(url.pathname) !== undefined || outpostPath(below) !== undefined) return undefined;',
+        '',
+      ),
+    ],
+    noticed: ['E3'],
+  },
+  {
+    rule: 'E',
+    title: '`next` of the login page is taken as it is',
+    edits: [
+      edit(
+        'server/flows/next.ts',
+        "if (typeof raw !== 'string'",
+        "if (typeof raw === 'string') return raw;\n  if (typeof raw !== 'string'",
+      ),
+    ],
+    noticed: ['E5'],
+  },
+  {
+    rule: 'F',
+    title: 'redirect URIs match by their beginning',
+    edits: [
+      edit(
+        'server/oidc/authorize.ts',
+        'if (!acceptedRedirectUris(client.provider.external_host).includes(redirectUri)) {',
+        'if (!acceptedRedirectUris(client.provider.external_host).some((uri) => redirectUri.startsWith(uri.slice(0, 12)))) {',
+      ),
+    ],
+    noticed: ['F1'],
+  },
+  {
+    rule: 'F',
+    title: 'a code works again',
+    edits: [
+      edit(
+        'server/oidc/adapter.ts',
+        'return artefact.consumed === null\n      ? artefact.payload\n      : { ...artefact.payload, consumed: Math.floor(artefact.consumed / 1000) };',
+        'return artefact.payload;',
+      ),
+      edit(
+        'server/oidc/adapter.ts',
+        'if (await consumeArtefact(ctx, this.#model, id)) return;',
+        'await consumeArtefact(ctx, this.#model, id);\n    if (artefact !== undefined) return;',
+      ),
+    ],
+    noticed: ['F2'],
+  },
+  {
+    rule: 'F',
+    title: 'introspection tells about the tokens of others',
+    edits: [
+      edit('server/oidc/introspect.ts', "formOf(request).text('token'), client))", "formOf(request).text('token')))"),
+    ],
+    noticed: ['F6'],
+  },
+  {
+    rule: 'F',
+    title: 'PKCE and nonce are not sent',
+    edits: [
+      edit('outpost/login/authorize.ts', 'code_challenge: attempt.codeChallenge,', ''),
+      edit('outpost/login/authorize.ts', "code_challenge_method: 'S256',", ''),
+      edit('outpost/login/authorize.ts', 'nonce: attempt.nonce,', ''),
+    ],
+    noticed: ['F4'],
+  },
+  {
+    rule: 'F',
+    title: 'tokens outlive their session',
+    edits: [
+      edit('server/oidc/tokens.ts', 'if (live === undefined || live.user.uid !== sub) return undefined;', ''),
+      edit(
+        'server/oidc/tokens.ts',
+        'if ((await findArtefact(ctx, ACCESS_TOKEN, uid)) === undefined) return undefined;',
+        '',
+      ),
+    ],
+    noticed: ['F12'],
+  },
+  {
+    rule: 'G',
+    title: 'an attempt is not bound to its browser',
+    edits: [
+      edit(
+        'outpost/session/attempt.ts',
+        'const value = cookies === undefined ? undefined : findCookie(cookies, this.#prefix + id)?.value;',
+        'const value = this.#kept.get(id);',
+      ),
+      edit(
+        'outpost/session/attempt.ts',
+        "const value = await seal(this.#sealKey('attempt'), JSON.stringify(secrets));",
+        "const value = await seal(this.#sealKey('attempt'), JSON.stringify(secrets));\n    this.#kept.set(id, value);",
+      ),
+      edit(
+        'outpost/session/attempt.ts',
+        'readonly #prefix: string;',
+        'readonly #prefix: string;\n  readonly #kept = new Map<string, string>();',
+      ),
+    ],
+    noticed: ['G1'],
+  },
+  {
+    rule: 'G',
+    title: 'forms may come from anywhere',
+    edits: [edit('server/flows/same-origin.ts', "if (!fromOurPages(request)) throw refusal('not-same-origin');", '')],
+    noticed: ['G8'],
+  },
+  {
+    rule: 'G',
+    title: 'the API takes writes with the session alone',
+    edits: [
+      edit(
+        'server/api/authenticate.ts',
+        '!SAFE_METHODS.has(request.method) && !fromOurPage(request)',
+        'request.method === "x"',
+      ),
+    ],
+    noticed: ['G10'],
+  },
+  {
+    rule: 'H',
+    title: 'cookies are readable by scripts',
+    edits: [edit('outpost/session/cookies.ts', '; HttpOnly${', '${')],
+    noticed: ['H1'],
+  },
+  {
+    rule: 'H',
+    title: 'all providers share a key and believe each other',
+    edits: [
+      edit('outpost/session/sealed.ts', "hkdfSync('sha256', secret, clientId,", "hkdfSync('sha256', 'x', 'y',"),
+      edit('outpost/session/sealed.ts', "createHash('sha256').update(secret)", "createHash('sha256').update('x')"),
+      edit(
+        'outpost/session/session-cookie.ts',
+        'return session?.provider === this.#options.provider ? session : undefined;',
+        'return session;',
+      ),
+    ],
+    noticed: ['H2'],
+  },
+  {
+    rule: 'H',
+    title: 'our cookies reach the application',
+    edits: [
+      edit(
+        'outpost/proxy/request-headers.ts',
+        '.filter((pair) => !isOwnCookie',
+        '.filter((pair) => pair !== undefined || !isOwnCookie',
+      ),
+    ],
+    noticed: ['H3'],
+  },
+  {
+    rule: 'H',
+    title: 'any cookie domain is used',
+    edits: [
+      edit(
+        'outpost/sites/cookie-domain.ts',
+        "if (domain === '') return { domain: undefined };",
+        "return { domain: domain === '' ? undefined : domain };",
+      ),
+    ],
+    noticed: ['H5'],
+  },
+  {
+    rule: 'I',
+    title: 'revocations are not looked at',
+    edits: [edit('outpost/identify/identify.ts', "if (live.standing === 'ended') return NOBODY['session-ended'];", '')],
+    noticed: ['I1', 'I3'],
+  },
+  {
+    rule: 'I',
+    title: 'stale claims are good enough',
+    edits: [edit('outpost/identify/identify.ts', "if (live.standing === 'stale') return { kind: 'stale', live };", '')],
+    noticed: ['I4'],
+  },
+  {
+    rule: 'I',
+    title: 'sessions do not expire',
+    edits: [
+      edit('outpost/identify/identify.ts', "if (live.session.expiresAt <= now) return NOBODY['session-expired'];", ''),
+    ],
+    noticed: ['I7'],
+  },
+  {
+    rule: 'J',
+    title: 'absolute-form for any host is taken',
+    edits: [
+      edit(
+        'outpost/listen/normalise.ts',
+        "|| host === '' || match[1]?.toLowerCase() !== host) return undefined;",
+        ') return undefined;',
+      ),
+    ],
+    noticed: ['J4'],
+  },
+  {
+    rule: 'J',
+    title: 'framing is read leniently',
+    edits: [
+      edit(
+        'supervise/listener.ts',
+        'maxHeaderSize: MAX_HEAD_BYTES,',
+        'maxHeaderSize: MAX_HEAD_BYTES,\n    insecureHTTPParser: true,',
+      ),
+    ],
+    noticed: ['J1'],
+  },
+  {
+    rule: 'J',
+    title: 'a slow head has all the time in the world',
+    edits: [edit('supervise/listener.ts', 'headersTimeout: timeouts.readHeader,', 'headersTimeout: 0,')],
+    noticed: ['J8'],
+  },
+  {
+    rule: 'K',
+    title: 'text is not escaped',
+    edits: [
+      edit(
+        'look/html.ts',
+        "if (typeof value === 'string') return escapeHtml(value);",
+        "if (typeof value === 'string') return value;",
+      ),
+    ],
+    noticed: ['K3'],
+  },
+  {
+    rule: 'L',
+    title: 'an unknown name costs no password hash',
+    edits: [
+      edit(
+        'server/directory/passwords.ts',
+        'const typed = plain.slice(0, MAX_LENGTH);',
+        'if (stored === undefined) return false;\n  const typed = plain.slice(0, MAX_LENGTH);',
+      ),
+    ],
+    noticed: ['L2'],
+  },
+  {
+    rule: 'L',
+    title: 'the limiter counts spellings',
+    edits: [
+      edit(
+        'server/flows/credentials.ts',
+        'this.#limiter.take(account, address)',
+        'this.#limiter.take(typed + password, address)',
+      ),
+    ],
+    noticed: ['L3'],
+  },
+  {
+    rule: 'L',
+    title: 'the set-up link stays open',
+    edits: [
+      edit('server/bootstrap/setup-token.ts', ' && !(await adminHasPassword(db))', ''),
+      edit(
+        'server/bootstrap/setup-token.ts',
+        "await deleteFact(tx.db, 'setup_token_hash');\n  await setPassword",
+        'await setPassword',
+      ),
+    ],
+    noticed: ['L6'],
+  },
+  {
+    rule: 'M',
+    title: 'an Authorization header counts as signed in',
+    edits: [
+      edit(
+        'outpost/dialects/nginx.ts',
+        "if (address?.kind === 'invalid')",
+        "if (/^(basic|bearer) /i.test(request.headers.authorization ?? '')) return { verdict: 'allow', reasons: ['public-path'], live: undefined, setCookies: [] };\n  if (address?.kind === 'invalid')",
+      ),
+    ],
+    noticed: ['M1'],
+  },
+  {
+    rule: 'M',
+    title: 'the log holds the query as it came',
+    edits: [
+      edit(
+        'outpost/access-log.ts',
+        'if (SECRET_PARAMETERS.has(decoded(name).toLowerCase()))',
+        'if (SECRET_PARAMETERS.has(""))',
+      ),
+    ],
+    noticed: ['M3'],
+  },
+];
