@@ -32,6 +32,8 @@ export interface ServerContext {
   readonly baseAddress: BaseAddress;
   /** boot secret of the embedded outpost; valid as bearer token on internal calls only */
   readonly embeddedToken: string;
+  /** boot secret that acts as the first administrator, on internal calls only; only with `--demo` */
+  readonly demoToken: string | undefined;
   /** set by the OpenID Provider when it registers */
   readonly tokens: { issue: IssueAccessToken | undefined };
   /**
@@ -66,6 +68,7 @@ export interface ContextOptions {
   settings: Settings;
   log: Logger;
   embeddedToken: string;
+  demoToken?: string | undefined;
   /** public port, for the address used until a better one is known */
   httpPort: number;
 }
@@ -95,6 +98,7 @@ export async function openContext(options: ContextOptions): Promise<ServerContex
       hub,
       baseAddress,
       embeddedToken,
+      demoToken: options.demoToken,
       tokens: { issue: undefined },
       change: changes(raw, { keyring, installation, hub, baseAddress }),
       close: async () => {

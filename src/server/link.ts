@@ -6,7 +6,6 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { LINK_HEADERS } from '../contract/extension.ts';
-import { CodedError } from '../contract/errors.ts';
 
 /** What is known about a request. */
 export interface Link {
@@ -51,10 +50,11 @@ export function takeLink(headers: IncomingHttpHeaders, credential: string): Link
 /** Puts the check in front of everything else on this server. */
 export function enforceLink(app: FastifyInstance, credential: string): void {
   app.decorateRequest('link');
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const link = takeLink(request.raw.headers, credential);
     if (link === undefined) {
-      throw new CodedError('link-refused', 403, 'This socket is private to Gatehouse. Use its public address.');
+      // Answered here: nothing further in may run for a request nobody vouches for, not even an error page.
+      return reply.code(403).type('text/plain').send('This socket is private to Gatehouse. Use its public address.');
     }
     // Whoever reads forwarding headers further in (a library) must not meet what a client wrote there.
     for (const name of Object.keys(request.raw.headers)) {
@@ -62,5 +62,6 @@ export function enforceLink(app: FastifyInstance, credential: string): void {
     }
     if (!link.internal) request.raw.headers.host = link.host;
     request.link = link;
+    return undefined;
   });
 }

@@ -48,10 +48,10 @@ const BUILT_IN: Readonly<Record<string, Mapping>> = {
 };
 
 /** Claims the protocol itself makes (RFC 7519 4.1, OpenID Connect Core 2): no mapping replaces them. */
-const PROTOCOL_CLAIMS = [
-  ...['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'azp', 'nonce', 'auth_time', 'acr', 'amr', 'sid', 'at_hash'],
-  ...['c_hash', 's_hash', 'uid', 'scope', 'client_id', 'active'],
-];
+const PROTOCOL_CLAIMS =
+  'iss sub aud exp nbf iat jti azp nonce auth_time acr amr sid at_hash c_hash s_hash uid scope client_id active'.split(
+    ' ',
+  );
 
 /**
  * @returns the claims of the attached mappings whose scope was granted, in the order of scope names, deep-merged

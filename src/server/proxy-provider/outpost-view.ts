@@ -52,11 +52,13 @@ export function outpostView(keyring: Keyring, input: OutpostViewInput): ProxyOut
 /**
  * Everything an outpost serves: its providers that have an application, by name.
  * @param extended for one of our own outposts
+ * @param base address of the server without a slash at the end, one of ctx.baseAddress.allowed()
  */
 export async function outpostViews(
   ctx: ServerContext,
   outpostUuid: string,
   extended: boolean,
+  base: string = ctx.baseAddress.current(),
 ): Promise<ProxyOutpostConfig[]> {
   const mine = ctx.db.selectFrom('outpost_provider').select('provider_id').where('outpost_uuid', '=', outpostUuid);
   const providers = await ctx.db
@@ -69,7 +71,6 @@ export async function outpostViews(
   const byProvider = new Map(applications.map((application) => [application.provider_id, application]));
   const scopes = await scopesByProvider(ctx, outpostUuid);
   const managedHeaders = extended ? await operatorHeaderNames(ctx.db) : undefined;
-  const base = ctx.baseAddress.current();
   return providers.flatMap((provider) => {
     const application = byProvider.get(provider.id);
     if (application === undefined) return [];

@@ -1,19 +1,11 @@
 /** Where a sign-in may end: generated from the external host, never typed in (spec/server.md 3.4). */
 import { AKPROX_PREFIX, CALLBACK_SIGNATURE, OUTPOST_PREFIX } from '../../contract/paths.ts';
 
-export interface RedirectUri {
-  matching_mode: 'strict';
-  url: string;
-}
-
 const SIGNED = `?${CALLBACK_SIGNATURE}=true`;
 
-/** The two URIs the published API shows. */
-export function redirectUris(externalHost: string): RedirectUri[] {
-  return [join(externalHost, OUTPOST_PREFIX) + SIGNED, externalHost + SIGNED].map((url) => ({
-    matching_mode: 'strict',
-    url,
-  }));
+/** The two URIs the published API shows; both match as exact text. */
+export function redirectUris(externalHost: string): string[] {
+  return [join(externalHost, OUTPOST_PREFIX) + SIGNED, externalHost + SIGNED];
 }
 
 /**
@@ -22,7 +14,7 @@ export function redirectUris(externalHost: string): RedirectUri[] {
  */
 export function acceptedRedirectUris(externalHost: string): string[] {
   const older = join(externalHost, AKPROX_PREFIX);
-  return [...redirectUris(externalHost).map((uri) => uri.url), older, older + SIGNED];
+  return [...redirectUris(externalHost), older, older + SIGNED];
 }
 
 /** RFC 3986 relative resolution, as published: `https://h/app` and `https://h/app/` lead to different places. */
