@@ -139,7 +139,7 @@ export class AccessLog {
 }
 
 /** Bytes gathered before a write, and how long a line may wait. */
-const BUFFER_BYTES = 16 * 1024;
+const BUFFER_BYTES = 8 * 1024;
 const FLUSH_MS = 500;
 /** Lines are dropped rather than kept beyond this when nobody reads the log. */
 const MAX_PENDING_BYTES = 32 * 1024 * 1024;

@@ -1,6 +1,7 @@
 /** One request on its way through the data plane, and what the parts share. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import type { CodedError } from '../contract/errors.ts';
 import type { SignOutReport } from '../contract/extension.ts';
 import type { AccessLog } from './access-log.ts';
 import type { BackChannel } from './back-channel.ts';
@@ -25,7 +26,13 @@ export interface Problem {
   context?: Readonly<Record<string, unknown>>;
 }
 
-export type ControlPlane = (req: IncomingMessage, res: ServerResponse, request: NormalisedRequest) => void;
+/** Carries a request to the identity server; `onDown` answers it when that is not there. */
+export type ControlPlane = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  request: NormalisedRequest,
+  onDown: (error: CodedError) => void,
+) => void;
 
 /** What every step may use. One per worker. */
 export interface Services {

@@ -123,7 +123,7 @@ function toControlPlane(exchange: Exchange, site: Site | undefined): void {
   }
   res.once('close', () => report(exchange, 'control-plane', site));
   if (req.url !== request.rawTarget) req.url = request.rawTarget;
-  services.controlPlane(req, res, request);
+  services.controlPlane(req, res, request, (error) => sendCodedError(exchange, error, { site }));
 }
 
 function unknownHost(exchange: Exchange, own: Own | undefined): void {

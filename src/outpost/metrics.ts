@@ -27,7 +27,8 @@ export class Metrics {
   readonly #decisions: Counter<'outpost_name' | 'verdict' | 'reason'>;
   readonly #children = new Map<string, Child>();
   readonly #counters = new Map<string, { inc(): void }>();
-  #outpost = '';
+  /** undefined before the first configuration: nothing is counted for an outpost without a name */
+  #outpost: string | undefined;
   #hosts: ReadonlySet<string> = new Set();
 
   constructor() {
@@ -66,6 +67,7 @@ export class Metrics {
 
   /** @param seconds from the request's head to the last byte of the answer */
   request(method: string, host: string, type: RequestType, seconds: number): void {
+    if (this.#outpost === undefined) return;
     const [m, h] = [this.#method(method), this.#host(host)];
     const key = `${type} ${m} ${h}`;
     let child = this.#children.get(key);
@@ -75,6 +77,7 @@ export class Metrics {
 
   /** @param upstreamHost authority of the application; one per provider, so bounded */
   upstream(method: string, scheme: string, host: string, upstreamHost: string, seconds: number): void {
+    if (this.#outpost === undefined) return;
     const [m, h] = [this.#method(method), this.#host(host)];
     const key = `up ${m} ${h} ${scheme} ${upstreamHost}`;
     let child = this.#children.get(key);
@@ -84,6 +87,7 @@ export class Metrics {
 
   /** @param reason a word of the fixed reason list */
   decision(verdict: string, reason: string): void {
+    if (this.#outpost === undefined) return;
     const key = `${verdict} ${reason}`;
     let child = this.#counters.get(key);
     if (!child) this.#counters.set(key, (child = this.#decisions.labels(this.#outpost, verdict, reason)));

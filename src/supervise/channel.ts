@@ -9,6 +9,9 @@ export interface Channel<Out, In> {
   onClose(listener: () => void): void;
 }
 
+/** How long a process may live on after it closed its line, ms. */
+const EXIT_MS = 2000;
+
 /** The supervisor's end of the line to a forked process. */
 export function toChild<Out extends object, In>(child: ChildProcess): Channel<Out, In> {
   return {
@@ -17,7 +20,14 @@ export function toChild<Out extends object, In>(child: ChildProcess): Channel<Ou
       if (child.connected) child.send(message, () => undefined);
     },
     onMessage: (listener) => void child.on('message', (message) => listener(message as In)),
-    onClose: (listener) => void child.once('disconnect', listener),
+    onClose: (listener) => {
+      // after 'disconnect' every message it sent has been read; after 'exit' it holds nothing any more
+      let open = 2;
+      const one = () => --open === 0 && listener();
+      child.once('disconnect', one).once('exit', one);
+      child.once('disconnect', () => setTimeout(() => child.kill('SIGKILL'), EXIT_MS).unref());
+      child.once('error', () => child.pid === undefined && listener()); // it could not be started at all
+    },
   };
 }
 

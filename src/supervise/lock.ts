@@ -54,7 +54,8 @@ function explain(folder: string, error: NodeJS.ErrnoException & { errcode?: numb
     const sentence = `The disk of the data folder ${folder} is full. Free some space and start again.`;
     return new CodedError('disk-full', 507, sentence, error.message);
   }
-  const why = error.code === 'ENOTDIR' || error.code === 'EEXIST' ? 'is not a folder' : 'cannot be written by this user';
+  const why =
+    error.code === 'ENOTDIR' || error.code === 'EEXIST' ? 'is not a folder' : 'cannot be written by this user';
   const sentence = `The data folder ${folder} ${why}. Set GATEHOUSE_DATA to a folder this user owns, or correct its permissions.`;
   return new CodedError('data-folder-unwritable', 500, sentence, `${error.code ?? ''} ${error.message}`);
 }

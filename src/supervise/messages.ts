@@ -4,13 +4,13 @@
  */
 import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
 import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts';
+import type { Problem } from '../outpost/exchange.ts';
 import type { MetricSnapshot } from '../outpost/metrics.ts';
-import type { ListenAddress } from '../settings/settings.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { ListenAddress, Settings } from '../settings/settings.ts';
 
 /** How a worker reaches the identity server. */
 export interface BackChannelOptions {
-  /** REST base, `https://auth.example.test/` or, embedded, `http://localhost:9000/`: where `api/v3/` lies below */
+  /** address of the server with its sub-path, ends with `/`; embedded `http://localhost:9000/` */
   base: string;
   /** bearer token of the outpost */
   token: string;
@@ -21,7 +21,7 @@ export interface BackChannelOptions {
 }
 
 export interface WorkerStart {
-  settings: Pick<Settings, 'logLevel' | 'logHttpHeaders' | 'timeouts' | 'listen' | 'outpost' | 'disableEmbeddedOutpost'>;
+  settings: Pick<Settings, 'logLevel' | 'logHttpHeaders' | 'timeouts' | 'listen' | 'outpost'>;
   listen: ListenAddress[];
   /** several workers share the port */
   reusePort: boolean;
@@ -34,9 +34,6 @@ export interface LocalSignOut {
   /** epoch ms */
   at: number;
 }
-
-/** Something an administrator should hear of, as the data plane reports it. Plain data. */
-export type Problem = Readonly<Record<string, unknown>>;
 
 export type ToWorker =
   | ({ kind: 'start' } & WorkerStart)
@@ -53,7 +50,8 @@ export type ToWorker =
 export type FromWorker =
   /** all listeners are open */
   | { kind: 'ready' }
-  | { kind: 'fatal'; code: string; sentence: string }
+  /** it cannot go on; `detail` is for the log */
+  | { kind: 'fatal'; code: string; sentence: string; detail?: string | undefined }
   | { kind: 'sign-out'; report: SignOutReport }
   | { kind: 'problem'; problem: Problem }
   | { kind: 'measured'; id: number; snapshot: MetricSnapshot };

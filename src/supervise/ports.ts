@@ -10,27 +10,55 @@ export function addressText({ host, port }: ListenAddress): string {
 }
 
 /**
- * Opens and closes each address once, without sharing. Workers share their ports (SO_REUSEPORT), which would let a
- * second instance in and give it half of the connections; this is what refuses it.
+ * Listens on one of several addresses.
+ * @param reusePort whether other processes may share the port (SO_REUSEPORT)
  * @param setting name of the variable to change, for the sentence
+ * @throws CodedError of {@link listenError}
+ */
+export async function listenOn(
+  server: Server,
+  address: ListenAddress,
+  all: readonly ListenAddress[],
+  reusePort: boolean,
+  setting: string,
+): Promise<void> {
+  const { host, port } = address;
+  // `::` takes IPv4 too, unless an IPv4 address of the same port is listed beside it
+  const ipv6Only = host.includes(':') && all.some((other) => other.port === port && !other.host.includes(':'));
+  const attempt = async (on: string) => {
+    server.listen({ host: on, port, ipv6Only, reusePort, exclusive: true });
+    await once(server, 'listening');
+  };
+  try {
+    await attempt(host);
+  } catch (error) {
+    const failure = error as NodeJS.ErrnoException;
+    // a machine or container without IPv6: "every address" means the IPv4 ones
+    if (host === '::' && failure.code === 'EAFNOSUPPORT' && !ipv6Only)
+      return await attemptOr(attempt, '0.0.0.0', port, setting);
+    throw listenError(failure, address, setting);
+  }
+}
+
+async function attemptOr(attempt: (on: string) => Promise<void>, host: string, port: number, setting: string) {
+  try {
+    await attempt(host);
+  } catch (error) {
+    throw listenError(error as NodeJS.ErrnoException, { host, port }, setting);
+  }
+}
+
+/**
+ * Opens and closes each address once, without sharing. Workers share their ports, which would let a second instance in
+ * and give it half of the connections; this is what refuses it.
  * @throws CodedError of {@link listenError}
  */
 export async function probePorts(addresses: readonly ListenAddress[], setting: string): Promise<void> {
   for (const address of addresses) {
     const server = createServer();
-    await listenExclusively(server, address, setting);
+    await listenOn(server, address, addresses, false, setting);
     server.close();
     await once(server, 'close');
-  }
-}
-
-/** Listens on an address that nobody else may share. @throws CodedError of {@link listenError} */
-export async function listenExclusively(server: Server, address: ListenAddress, setting: string): Promise<void> {
-  try {
-    server.listen({ ...address, exclusive: true });
-    await once(server, 'listening');
-  } catch (error) {
-    throw listenError(error as NodeJS.ErrnoException, address, setting);
   }
 }
 

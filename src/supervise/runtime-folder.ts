@@ -38,7 +38,11 @@ export function makeRuntime(dataFolder: string): Runtime {
   const socketPath = path.join(folder, 'control.sock');
   if (socketPath.length > MAX_SOCKET_PATH) {
     rmSync(folder, { recursive: true, force: true });
-    throw new CodedError('runtime-folder', 500, `The path ${parent} is too long for a socket. Set TMPDIR to a shorter one.`);
+    throw new CodedError(
+      'runtime-folder',
+      500,
+      `The path ${parent} is too long for a socket. Set TMPDIR to a shorter one.`,
+    );
   }
   return {
     socketPath,

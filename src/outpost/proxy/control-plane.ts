@@ -24,18 +24,13 @@ export interface VouchedRequest {
   requestId: string;
 }
 
-/** Answers in place of a control plane that is not there, 503; called only while nothing was sent. */
-export type OnDown = (req: IncomingMessage, res: ServerResponse, error: CodedError) => void;
-
 /** Carries requests of browsers, API clients and outposts to the identity server. */
 export class ControlPlaneProxy {
   readonly #link: ControlPlaneLink;
   readonly #pool: Pool;
-  readonly #onDown: OnDown;
 
-  constructor(link: ControlPlaneLink, onDown: OnDown) {
+  constructor(link: ControlPlaneLink) {
     this.#link = link;
-    this.#onDown = onDown;
     this.#pool = new Pool('http://control-plane', {
       socketPath: link.socketPath,
       pipelining: 1,
@@ -45,8 +40,14 @@ export class ControlPlaneProxy {
     });
   }
 
-  readonly handle = (req: IncomingMessage, res: ServerResponse, vouched: VouchedRequest): void => {
-    new Carrier(req, res, {}, (error) => this.#down(req, res, error)).start({
+  /** @param onDown answers in place of a control plane that is not there (503); called only while nothing was sent */
+  readonly handle = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    vouched: VouchedRequest,
+    onDown: (error: CodedError) => void,
+  ): void => {
+    new Carrier(req, res, {}, (error) => onDown(asDown(error))).start({
       dispatcher: this.#pool,
       path: req.url ?? '/',
       requestHeaders: this.#headers(req.rawHeaders, vouched),
@@ -96,13 +97,6 @@ export class ControlPlaneProxy {
     return this.#pool.destroy();
   }
 
-  #down(req: IncomingMessage, res: ServerResponse, error: CodedError): void {
-    if (error.status === 400) return this.#onDown(req, res, error);
-    res.setHeader('Retry-After', '2');
-    const sentence = 'The identity server is restarting. Try again in a few seconds.';
-    this.#onDown(req, res, new CodedError('control-plane-down', 503, sentence, error.detail));
-  }
-
   #headers(raw: readonly string[], vouched: VouchedRequest): string[] {
     const headers = ['Host', vouched.host, ...withoutClaims(passedOn(raw))];
     headers.push(LINK_HEADERS.credential, this.#link.credential, LINK_HEADERS.peer, vouched.clientAddress);
@@ -110,6 +104,13 @@ export class ControlPlaneProxy {
     headers.push(LINK_HEADERS.requestId, vouched.requestId);
     return headers;
   }
+}
+
+/** Whatever kept the control plane from answering, it is starting or stopping; a request at fault stays one. */
+function asDown(error: CodedError): CodedError {
+  if (error.status === 400) return error;
+  const sentence = 'The identity server is restarting. Try again in a few seconds.';
+  return new CodedError('control-plane-down', 503, sentence, error.detail);
 }
 
 /** All but hop-by-hop headers: the identity server's answers are ours, nothing else in them is changed. */

@@ -1,0 +1,72 @@
+import { Agent, fetch as undiciFetch } from 'undici';
+import type { RequestInit as UndiciRequestInit } from 'undici';
+import { EXTENSION_HEADER, EXTENSION_VERSION, LINK_HEADERS } from '../contract/extension.ts';
+import { OUTPOST_USER_AGENT } from '../contract/version.ts';
+import type { BackChannelOptions } from './messages.ts';
+
+/** Longest wait for any answer of the identity server, ms. */
+const TIMEOUT_MS = 10_000;
+
+/** Calls from an outpost to its identity server. */
+export interface OpenBackChannel {
+  /**
+   * fetch as usual; addresses without a scheme are meant below the server's base. Calls of the REST API carry the
+   * outpost's token. When the server is the one beside us, every call goes over its private socket, whatever host it
+   * names.
+   */
+  readonly fetch: typeof fetch;
+  /** ends with `/api/v3/` */
+  readonly apiBase: string;
+  close(): Promise<void>;
+}
+
+export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
+  const { socket } = options;
+  const apiBase = new URL('api/v3/', options.base).href;
+  const agent = new Agent({
+    connect: socket ? { socketPath: socket.path } : { rejectUnauthorized: options.verifyTls },
+    allowH2: false,
+    keepAliveTimeout: 4000,
+    connectTimeout: TIMEOUT_MS,
+  });
+
+  const send = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+    if (input instanceof Request) throw new TypeError('the back channel takes an address, not a Request');
+    const url = new URL(input, options.base);
+    const headers = new Headers(init.headers);
+    if (!headers.has('user-agent')) headers.set('user-agent', OUTPOST_USER_AGENT);
+    if (url.href.startsWith(apiBase)) {
+      if (!headers.has('authorization')) headers.set('authorization', `Bearer ${options.token}`);
+      if (!headers.has('accept')) headers.set('accept', 'application/json');
+      headers.set(EXTENSION_HEADER, EXTENSION_VERSION);
+    }
+    if (socket) {
+      headers.set(LINK_HEADERS.credential, socket.credential);
+      headers.set(LINK_HEADERS.scheme, url.protocol === 'https:' ? 'https' : 'http');
+      headers.set(LINK_HEADERS.host, url.host);
+      url.protocol = 'http:'; // no TLS on the private socket
+    }
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
+    const request = {
+      redirect: 'manual',
+      ...init,
+      headers: [...headers],
+      signal,
+      dispatcher: agent,
+    } as UndiciRequestInit;
+    return (await undiciFetch(url, request)) as unknown as Response;
+  };
+  return { fetch: send as typeof fetch, apiBase, close: () => agent.destroy() };
+}
+
+/** What a server answered instead of success, as an error for the log. */
+export class UnexpectedAnswer extends Error {
+  readonly status: number;
+
+  constructor(what: string, status: number) {
+    super(`${what}: the identity server answered ${status}`);
+    this.name = 'UnexpectedAnswer';
+    this.status = status;
+  }
+}

@@ -1,0 +1,99 @@
+import type { Logger } from 'pino';
+import type { SignOutReport } from '../../contract/extension.ts';
+import type { LocalSignOut } from '../messages.ts';
+import { Backoff } from './backoff.ts';
+import type { SealedFile } from './sealed-file.ts';
+
+/** A sign-out as it is kept until no session it ended can be alive. */
+export interface KeptSignOut extends LocalSignOut {
+  /** epoch ms */
+  until: number;
+  /** the server has it, or will never take it */
+  told: boolean;
+}
+
+/** @returns whether the server took it; throws when it should be told again */
+export type Tell = (report: SignOutReport) => Promise<boolean>;
+
+/**
+ * Sign-outs made at this outpost: told to the server until it has them, also across restarts, and kept for workers that
+ * start later.
+ */
+export class SignOuts {
+  readonly #file: SealedFile<KeptSignOut[]>;
+  readonly #tell: Tell;
+  readonly #log: Logger;
+  readonly #backoff = new Backoff(1000, 30_000);
+  #kept: KeptSignOut[] = [];
+  #telling = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(file: SealedFile<KeptSignOut[]>, tell: Tell, log: Logger) {
+    this.#file = file;
+    this.#tell = tell;
+    this.#log = log;
+  }
+
+  /** Reads what an earlier run kept. */
+  async load(now: number): Promise<void> {
+    this.#kept = ((await this.#file.read()) ?? []).filter((entry) => entry.until > now);
+  }
+
+  /** What workers must know. */
+  live(): LocalSignOut[] {
+    return this.#kept.map(({ report, at }) => ({ report, at }));
+  }
+
+  /**
+   * Keeps a sign-out and tells the server.
+   * @param lifetime seconds a session of that provider can live at most
+   */
+  add(report: SignOutReport, lifetime: number, now: number): LocalSignOut {
+    const entry = { report, at: now, until: now + lifetime * 1000, told: false };
+    this.#kept = this.#kept.filter((kept) => kept.until > now && !(kept.told && sameReport(kept.report, report)));
+    this.#kept.push(entry);
+    this.#save();
+    void this.tellAll();
+    return { report, at: now };
+  }
+
+  /** Tells the server what it does not have yet; called again whenever the link comes up. */
+  async tellAll(): Promise<void> {
+    if (this.#telling) return;
+    this.#telling = true;
+    clearTimeout(this.#retry);
+    try {
+      for (let entry = this.#untold(); entry; entry = this.#untold()) {
+        const taken = await this.#tell(entry.report);
+        if (!taken) this.#log.warn({ provider: entry.report.provider }, 'the identity server does not take a sign-out');
+        entry.told = true;
+        this.#save();
+      }
+      this.#backoff.reset();
+    } catch (error) {
+      this.#log.debug({ error: (error as Error).message }, 'a sign-out is told later');
+      this.#retry = setTimeout(() => void this.tellAll(), this.#backoff.next());
+      this.#retry.unref();
+    } finally {
+      this.#telling = false;
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+  }
+
+  #untold(): KeptSignOut | undefined {
+    return this.#kept.find((entry) => !entry.told);
+  }
+
+  #save(): void {
+    this.#file
+      .write([...this.#kept])
+      .catch((error: Error) => this.#log.error({ error: error.message }, 'sign-outs cannot be kept on disk'));
+  }
+}
+
+function sameReport(a: SignOutReport, b: SignOutReport): boolean {
+  return a.provider === b.provider && a.sid === b.sid && a.uid === b.uid;
+}

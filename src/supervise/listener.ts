@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Settings } from '../settings/settings.ts';
+
+/** Largest request head: session cookies of several applications and a token may come together. */
+const MAX_HEAD_BYTES = 64 * 1024;
+/** Connections a worker holds at once; further ones are closed. About 40 kB each when idle. */
+const MAX_CONNECTIONS = 10_000;
+/** How often heads that take too long are looked for. */
+const CHECK_MS = 2000;
+
+export interface Handlers {
+  request(req: IncomingMessage, res: ServerResponse): void;
+  /** whether this request may leave HTTP; otherwise it is answered like any other, its `Upgrade` ignored */
+  mayUpgrade(req: IncomingMessage): boolean;
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+/**
+ * One HTTP/1.1 listener of the data plane. Heads have a time limit; bodies and answers have idle limits only, set
+ * where they are carried.
+ */
+export function createListener(handlers: Handlers, timeouts: Settings['timeouts']): Server {
+  const server = createServer({
+    maxHeaderSize: MAX_HEAD_BYTES,
+    headersTimeout: timeouts.readHeader,
+    requestTimeout: 0,
+    keepAliveTimeout: timeouts.idle,
+    connectionsCheckingInterval: CHECK_MS,
+    requireHostHeader: true,
+    shouldUpgradeCallback: (req) => handlers.mayUpgrade(req),
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.timeout = Math.max(timeouts.idle, timeouts.read, timeouts.write); // of a connection nobody carries anything on
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => handlers.request(req, res));
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    // A client that is refused without "continue" may or may not send its body: nobody could tell it from the next
+    // request. Whoever does say "continue" takes this back.
+    res.shouldKeepAlive = false;
+    handlers.request(req, res);
+  });
+  server.on('checkExpectation', (_: IncomingMessage, res: ServerResponse) => {
+    res.writeHead(417, { Connection: 'close' }).end();
+  });
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => handlers.upgrade(req, socket, head));
+  server.on('connect', (_: IncomingMessage, socket: Duplex) => refuse(socket, '405 Method Not Allowed'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+    refuse(socket, STATUS_OF[error.code ?? ''] ?? '400 Bad Request');
+  });
+  return server;
+}
+
+const STATUS_OF: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}
+
+/**
+ * Stops accepting, lets requests under way end, then closes what is left.
+ * @param ms longest wait
+ */
+export async function drain(server: Server, ms: number): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  const sweep = setInterval(() => server.closeIdleConnections(), 100); // connections that became idle since
+  const end = setTimeout(() => server.closeAllConnections(), ms);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(end);
+}

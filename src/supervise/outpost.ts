@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { OutpostInstance } from '../contract/api.ts';
+import type { ControlPlaneStart } from '../contract/process.ts';
+import { OutpostGauges } from '../outpost/metrics.ts';
+import type { Settings } from '../settings/settings.ts';
+import { Control } from './control/control.ts';
+import type { BackChannelOptions, FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { Running } from './keeper.ts';
+import type { Runtime } from './runtime-folder.ts';
+import { Workers } from './workers.ts';
+
+/** Stands in while the embedded outpost is switched off: no applications, everything goes to the control plane. */
+const NO_OUTPOST: OutpostInstance = {
+  pk: '',
+  name: '',
+  refresh_interval_s: 0,
+  managed: null,
+  config: { authentik_host: '', authentik_host_browser: '', authentik_host_insecure: false, log_level: 'info' },
+};
+
+/** What the control plane is started with. */
+export function controlPlaneStart(settings: Settings, runtime: Runtime, demo: boolean): ControlPlaneStart<Settings> {
+  return {
+    settings,
+    socketPath: runtime.socketPath,
+    linkCredential: runtime.linkCredential,
+    outpostToken: runtime.outpostToken,
+    httpPort: httpPort(settings),
+    ...(demo ? { demoToken: randomBytes(32).toString('base64url') } : {}),
+  };
+}
+
+/** Port of the first public HTTP address. */
+export function httpPort(settings: Settings): number {
+  return settings.listen.http[0]?.port ?? 9000;
+}
+
+/** How the embedded outpost reaches the control plane beside it. */
+export function embeddedServer(settings: Settings, runtime: Runtime): BackChannelOptions {
+  return {
+    base: `http://localhost:${httpPort(settings)}${settings.webPath}`,
+    token: runtime.outpostToken,
+    socket: { path: runtime.socketPath, credential: runtime.linkCredential },
+    verifyTls: true,
+  };
+}
+
+export interface OutpostParts {
+  settings: Settings;
+  server: BackChannelOptions;
+  count: number;
+  reusePort: boolean;
+  startWorker: () => Running<ToWorker, FromWorker>;
+  log: Logger;
+}
+
+/** An outpost: its workers and what keeps them informed. */
+export class Outpost {
+  readonly workers: Workers;
+  readonly control: Control | undefined;
+  readonly #gauges = new OutpostGauges();
+  readonly #log: Logger;
+  readonly #configured = Promise.withResolvers<void>();
+  #closing = false;
+
+  constructor({ settings, server, count, reusePort, startWorker, log }: OutpostParts) {
+    this.#log = log;
+    const enabled = !(settings.disableEmbeddedOutpost && server.socket);
+    if (enabled) this.control = this.#openControl(server, settings.data);
+    else this.#configured.resolve();
+    const { logLevel, logHttpHeaders, timeouts, listen, outpost } = settings;
+    const start: WorkerStart = {
+      settings: { logLevel, logHttpHeaders, timeouts, listen, outpost },
+      listen: listen.http,
+      reusePort,
+      backChannel: server,
+    };
+    this.workers = new Workers({
+      count,
+      start: startWorker,
+      briefing: () => this.#briefing(start),
+      onMessage: (message) => this.#heard(message),
+      log,
+    });
+  }
+
+  /** When a first configuration was given to the workers. */
+  get configured(): Promise<void> {
+    return this.#configured.promise;
+  }
+
+  /** Text for `/metrics`. */
+  async metrics(): Promise<string> {
+    return this.workers.metrics(await this.#gauges.snapshot());
+  }
+
+  async stop(ms: number): Promise<void> {
+    this.#closing = true;
+    await this.workers.drain(ms);
+    await this.control?.close();
+  }
+
+  /** All a worker that starts now must know. */
+  #briefing(start: WorkerStart): ToWorker[] {
+    const messages: ToWorker[] = [{ kind: 'start', ...start }];
+    if (!this.control) return [...messages, { kind: 'configure', outpost: NO_OUTPOST, providers: [] }];
+    // what ended sessions comes first: no request may meet a configuration without it
+    const { events, configuration, signOuts } = this.control;
+    if (events) messages.push({ kind: 'events', batch: events });
+    if (configuration) messages.push({ kind: 'configure', ...configuration });
+    for (const signOut of signOuts.live()) messages.push({ kind: 'signed-out', signOut });
+    messages.push({ kind: 'link', up: this.control.up });
+    return messages;
+  }
+
+  #openControl(server: BackChannelOptions, dataFolder: string): Control {
+    const control: Control = new Control({
+      server,
+      dataFolder,
+      log: this.#log,
+      listener: {
+        onConfiguration: (configuration) => {
+          this.#tell({ kind: 'configure', ...configuration });
+          this.#gauges.updated(configuration.outpost.name, control.instance, Date.now() / 1000);
+          this.#configured.resolve();
+        },
+        onEvents: (batch) => this.#tell({ kind: 'events', batch }),
+        onSessionEnd: (sid) => this.#tell({ kind: 'session-ended', sid }),
+        onLink: (up) => {
+          this.#tell({ kind: 'link', up });
+          const name = control.configuration?.outpost.name;
+          if (name !== undefined) this.#gauges.connection(name, control.instance, up);
+        },
+      },
+    });
+    return control;
+  }
+
+  #tell(message: ToWorker): void {
+    if (!this.#closing) this.workers.tell(message);
+  }
+
+  #heard(message: FromWorker): void {
+    if (message.kind === 'sign-out' && this.control) {
+      this.workers.tell({ kind: 'signed-out', signOut: this.control.signOut(message.report) });
+    } else if (message.kind === 'problem') {
+      this.#log.warn({ problem: message.problem }, 'something in the set-up needs attention');
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import type { Logger } from 'pino';
+import { AccessLog } from '../outpost/access-log.ts';
+import { DataPlane } from '../outpost/data-plane.ts';
+import { ControlPlaneProxy } from '../outpost/proxy/control-plane.ts';
+import { openBackChannel } from './back-channel.ts';
+import type { MakePlane } from './worker.ts';
+
+/**
+ * Puts the data plane together with what it needs around it: the back channel, the way to the control plane, logs.
+ * @param log of this process
+ */
+export function planeMaker(log: Logger): MakePlane {
+  return async ({ settings, backChannel: server }, metrics, tell) => {
+    log.level = settings.logLevel;
+    const channel = openBackChannel(server);
+    const proxy =
+      server.socket && new ControlPlaneProxy({ socketPath: server.socket.path, credential: server.socket.credential });
+    let up = false;
+    const plane = new DataPlane({
+      trustedProxyCidrs: settings.listen.trustedProxyCidrs,
+      strictPeers: settings.listen.strictPeers,
+      backChannel: {
+        fetch: channel.fetch,
+        apiBase: channel.apiBase,
+        get up() {
+          return up;
+        },
+      },
+      hostBrowser: settings.outpost.hostBrowser,
+      controlPlane: proxy?.handle,
+      log,
+      metrics,
+      accessLog: new AccessLog(log, settings.logHttpHeaders),
+      onSignOut: (report) => tell({ kind: 'sign-out', report }),
+      onProblem: (problem) => tell({ kind: 'problem', problem }),
+    });
+    return {
+      configure: (outpost, providers) => plane.configure(outpost, providers),
+      applyEvents: (batch) => plane.applyEvents(batch),
+      endedByPublishedInstruction: (sid) => plane.endedByPublishedInstruction(sid),
+      signOut: (report, at) => plane.signOut(report, at),
+      setLink: (now) => {
+        up = now;
+        plane.setLink(now);
+      },
+      handle: (req, res) => plane.handle(req, res),
+      mayUpgrade: (req) => proxy !== undefined && plane.controlPlaneUpgrade(req) !== undefined,
+      upgrade: (req, socket, head) => {
+        const request = plane.controlPlaneUpgrade(req);
+        if (request && proxy) proxy.upgrade(req, socket, head, request);
+        else socket.destroy();
+      },
+      close: async () => {
+        await Promise.all([plane.close(), proxy?.destroy(), channel.close()]);
+      },
+    };
+  };
+}

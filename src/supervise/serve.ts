@@ -1,0 +1,166 @@
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { processLog } from '../outpost/access-log.ts';
+import type { ProcessLog } from '../outpost/access-log.ts';
+import type { Settings } from '../settings/settings.ts';
+import { announcement } from './announce.ts';
+import { openBackChannel } from './back-channel.ts';
+import { localPair } from './channel.ts';
+import { keepControlPlane, runControlPlaneHere } from './control-plane.ts';
+import type { ControlPlane, RunControlPlane } from './control-plane.ts';
+import { forkModule, moduleUrl } from './fork.ts';
+import type { Running } from './keeper.ts';
+import { lockDataFolder } from './lock.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
+import { openMetricsServers } from './metrics-server.ts';
+import { controlPlaneStart, embeddedServer, httpPort, Outpost } from './outpost.ts';
+import { probePorts } from './ports.ts';
+import { makeRuntime } from './runtime-folder.ts';
+import { runWorker } from './worker.ts';
+
+/** A demo that was started. */
+export interface StartedDemo {
+  /** lines for the person at the terminal */
+  instructions: readonly string[];
+  close(): Promise<void>;
+}
+
+export interface ServeOptions {
+  /** sets up and starts the demo; absent = no demo. The command line gives it: only it may know every part. */
+  startDemo?: (options: {
+    fetch: typeof fetch;
+    apiBase: string;
+    token: string;
+    httpPort: number;
+    dataFile: string;
+  }) => Promise<StartedDemo>;
+  /** runs the control plane in this process; used with `--workers 0`, and given by the command line as well */
+  runControlPlane?: RunControlPlane;
+  /** entry point of the control plane's process; for tests */
+  controlPlaneModule?: URL;
+  /** entry point of a worker's process; for tests */
+  workerModule?: URL;
+}
+
+/** How long requests under way may take to end when everything stops, ms. */
+const DRAIN_MS = 10_000;
+const STOP_MS = 5000;
+/** More workers than this bring little beside a control plane on the same machine. */
+const DEFAULT_WORKERS = 2;
+
+/**
+ * `gatehouse serve`: the identity server and its embedded outpost, until a signal ends it.
+ * @returns exit code
+ * @throws CodedError when something outside is in the way of a start: folder, ports, database
+ */
+export async function serve(settings: Settings, options: ServeOptions = {}): Promise<number> {
+  const inOne = settings.workers === 0 && options.runControlPlane !== undefined;
+  const logging = processLog(settings.logLevel, 'supervisor');
+  const closers: (() => unknown)[] = [() => logging.flush()];
+  try {
+    const lock = lockDataFolder(settings.data);
+    closers.push(() => lock.release());
+    await probePorts(settings.listen.http, 'GATEHOUSE_LISTEN__HTTP');
+    let outpost: Outpost | undefined;
+    const metrics = await openMetricsServers(settings.listen.metrics, async () => (await outpost?.metrics()) ?? '');
+    closers.push(() => metrics.forEach((server) => server.close().closeAllConnections()));
+    const runtime = makeRuntime(settings.data);
+    closers.push(() => runtime.remove());
+
+    const start = controlPlaneStart(settings, runtime, options.startDemo !== undefined);
+    const server = embeddedServer(settings, runtime);
+    const { log } = logging;
+    const onReady = () => outpost?.control?.start();
+    const controlPlane = inOne
+      ? runControlPlaneHere(options.runControlPlane!, start, onReady, log)
+      : keepControlPlane(start, onReady, log, options.controlPlaneModule);
+    closers.push(() => controlPlane.kill());
+    outpost = new Outpost({
+      settings,
+      server,
+      count: inOne ? 1 : (settings.workers ?? 0) || Math.min(DEFAULT_WORKERS, availableParallelism()),
+      reusePort: !inOne,
+      startWorker: inOne
+        ? () => workerHere(logging)
+        : () => forkModule(options.workerModule ?? moduleUrl('supervise/worker-main')),
+      log,
+    });
+    const { workers, control } = outpost;
+    closers.push(() => workers.kill());
+    const ended = untilSignal(
+      () => void control?.refresh(),
+      (error) => log.fatal(error, 'an unexpected error'),
+    );
+    await control?.load();
+
+    const up = bringUp({ settings, options, controlPlane, outpost, server, demoToken: start.demoToken });
+    const code = await Promise.race([ended, up.then(() => ended)]);
+    log.info('stopping');
+    await (await up.catch(() => undefined))?.close();
+    await outpost.stop(DRAIN_MS);
+    await controlPlane.stop(STOP_MS);
+    return code;
+  } finally {
+    for (const close of closers.toReversed()) close();
+  }
+}
+
+interface Parts {
+  settings: Settings;
+  options: ServeOptions;
+  controlPlane: ControlPlane;
+  outpost: Outpost;
+  server: ReturnType<typeof embeddedServer>;
+  demoToken: string | undefined;
+}
+
+/** Waits until everything answers, sets up the demo, and tells the person at the terminal. */
+async function bringUp({ settings, options, controlPlane, outpost, server, demoToken }: Parts) {
+  const [{ setupToken }] = await Promise.all([controlPlane.ready, outpost.workers.ready]);
+  await outpost.configured;
+  const demo = demoToken === undefined ? undefined : await startDemo(settings, options, server, demoToken);
+  const port = httpPort(settings);
+  const more = demo ? ['', ...demo.instructions] : [];
+  process.stderr.write(announcement({ settings, port, more, ...(setupToken === undefined ? {} : { setupToken }) }));
+  return demo;
+}
+
+async function startDemo(settings: Settings, options: ServeOptions, server: Parts['server'], token: string) {
+  const channel = openBackChannel(server);
+  try {
+    const dataFile = path.join(settings.data, 'demo.json');
+    const { fetch, apiBase } = channel;
+    return await options.startDemo?.({ fetch, apiBase, token, httpPort: httpPort(settings), dataFile });
+  } finally {
+    await channel.close();
+  }
+}
+
+/** A worker inside this process, on the same kind of line. */
+function workerHere({ log }: ProcessLog): Running<ToWorker, FromWorker> {
+  const { outer, inner, close } = localPair<ToWorker, FromWorker>();
+  import('./plane.ts').then(
+    ({ planeMaker }) => runWorker(inner, planeMaker(log), close),
+    (error: unknown) => {
+      log.fatal(error);
+      close();
+    },
+  );
+  return { channel: outer, pid: undefined, kill: close };
+}
+
+/**
+ * @param onRefresh SIGUSR1: fetch the configuration now
+ * @returns exit code, when a signal ends the process or an error nobody caught
+ */
+function untilSignal(onRefresh: () => void, onError: (error: unknown) => void): Promise<number> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve(0));
+    process.once('SIGINT', () => resolve(0));
+    process.on('SIGUSR1', onRefresh);
+    process.once('uncaughtException', (error) => {
+      onError(error);
+      resolve(1);
+    });
+  });
+}
