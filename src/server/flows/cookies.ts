@@ -1,7 +1,7 @@
 /** Our two cookies: the session of the server and the token that ties a form to its browser. */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { fastifyCookie } from '@fastify/cookie';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerContext } from '../context.ts';
 
 export const SESSION_COOKIE = 'authentik_session';
@@ -10,6 +10,11 @@ export const CSRF_FIELD = 'csrf';
 
 const CSRF_SHAPE = /^[\w-]{43}$/;
 
+/** Makes this scope read and write cookies, unless an outer one does already. */
+export async function acceptCookies(scope: FastifyInstance): Promise<void> {
+  if (!scope.hasRequestDecorator('cookies')) await scope.register(fastifyCookie);
+}
+
 /** @returns the session key the browser presents, or empty. The first of several equal names wins, as in browsers. */
 export function sessionKey(request: FastifyRequest): string {
   return read(request, SESSION_COOKIE);
@@ -17,23 +22,27 @@ export function sessionKey(request: FastifyRequest): string {
 
 /** Hands the browser a session key. It lasts until the browser closes; the server's own limits end it earlier. */
 export function setSessionCookie(ctx: ServerContext, request: FastifyRequest, reply: FastifyReply, key: string): void {
-  append(reply, fastifyCookie.serialize(SESSION_COOKIE, key, sessionAttributes(ctx, request)));
+  void reply.setCookie(SESSION_COOKIE, key, sessionAttributes(ctx, request));
 }
 
 export function clearSessionCookie(ctx: ServerContext, request: FastifyRequest, reply: FastifyReply): void {
-  append(reply, fastifyCookie.serialize(SESSION_COOKIE, '', { ...sessionAttributes(ctx, request), maxAge: 0 }));
+  void reply.setCookie(SESSION_COOKIE, '', { ...sessionAttributes(ctx, request), maxAge: 0 });
 }
+
+/** Tokens made for an answer under way: all forms of one page carry the same. */
+const fresh = new WeakMap<FastifyRequest, string>();
 
 /**
  * The token for the forms of a page. One browser keeps one token, so that several tabs do not undo each other.
  * @returns the token to put into the hidden field {@link CSRF_FIELD}
  */
 export function formToken(ctx: ServerContext, request: FastifyRequest, reply: FastifyReply): string {
-  const known = read(request, CSRF_COOKIE);
+  const known = fresh.get(request) ?? read(request, CSRF_COOKIE);
   if (CSRF_SHAPE.test(known)) return known;
   const token = randomBytes(32).toString('base64url');
+  fresh.set(request, token);
   // Readable by scripts of this origin, as published: they send it back in a header of their REST calls
-  append(reply, fastifyCookie.serialize(CSRF_COOKIE, token, { ...attributes(ctx, request), httpOnly: false }));
+  void reply.setCookie(CSRF_COOKIE, token, { ...attributes(ctx, request), httpOnly: false });
   return token;
 }
 
@@ -45,8 +54,7 @@ export function formTokenMatches(request: FastifyRequest, field: string): boolea
 }
 
 function read(request: FastifyRequest, name: string): string {
-  const header = request.headers.cookie;
-  return header === undefined ? '' : (fastifyCookie.parse(header)[name] ?? '');
+  return request.cookies[name] ?? '';
 }
 
 function sessionAttributes(ctx: ServerContext, request: FastifyRequest) {
@@ -61,11 +69,4 @@ function attributes(ctx: ServerContext, request: FastifyRequest) {
     sameSite: 'lax' as const,
     secure: request.link.scheme === 'https',
   };
-}
-
-/** Set-Cookie may stand several times; `header()` would replace the one before. */
-function append(reply: FastifyReply, cookie: string): void {
-  const before = reply.getHeader('set-cookie');
-  const list = before === undefined ? [] : Array.isArray(before) ? before : [String(before)];
-  void reply.header('set-cookie', [...list, cookie]);
 }

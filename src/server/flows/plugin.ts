@@ -2,6 +2,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { style, styleFile } from '../../look/style.ts';
 import type { ServerContext } from '../context.ts';
+import { acceptCookies } from './cookies.ts';
 import { redirect } from './answers.ts';
 import { acceptForms } from './forms.ts';
 import { loginRoutes } from './login.ts';
@@ -14,6 +15,7 @@ import { pageErrors } from './errors.ts';
 
 export function flowsPlugin(ctx: ServerContext, options: LoginOptions = {}): FastifyPluginAsync {
   return async (scope) => {
+    await acceptCookies(scope);
     acceptForms(scope);
     pageErrors(ctx, scope);
     loginRoutes(ctx, scope, options);

@@ -1,6 +1,7 @@
 /** The OpenID Provider. Routes are below the web path; whoever registers this gives the prefix. */
 import type { FastifyPluginAsync } from 'fastify';
 import type { ServerContext } from '../context.ts';
+import { acceptCookies } from '../flows/cookies.ts';
 import { pageErrors } from '../flows/errors.ts';
 import { acceptForms } from '../flows/forms.ts';
 import { pruneArtefacts } from './artefacts.ts';
@@ -25,6 +26,7 @@ export function oidcPlugin(ctx: ServerContext): FastifyPluginAsync {
       return { token: accessToken, expiresIn };
     };
 
+    await acceptCookies(scope);
     acceptForms(scope);
     pageErrors(ctx, scope);
     authorizeRoutes(ctx, scope, engine);

@@ -9,6 +9,7 @@ import { readCursor } from '../events/identity-log.ts';
 import { formOf } from '../flows/forms.ts';
 import { tokenExtension } from '../proxy-provider/person-headers.ts';
 import { scopeNames } from '../proxy-provider/scope-mappings.ts';
+import { deleteByGrant, findArtefact } from './artefacts.ts';
 import type { Client } from './clients.ts';
 import { clientById, presentedCredentials } from './clients.ts';
 import { allowOrigin } from './cors.ts';
@@ -64,6 +65,11 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
       nonce: source.nonce,
       grantId: source.grantId,
     });
+    // Whoever presented the same code meanwhile revoked the grant, perhaps before our token was there to be found
+    if (source.grantId !== undefined && (await findArtefact(ctx, 'Grant', source.grantId)) === undefined) {
+      await deleteByGrant(ctx.db, source.grantId);
+      return sendTokenError(reply, 'invalid_grant', 'the grant was revoked');
+    }
     const { refresh_token } = JSON.parse(answer.body) as { refresh_token?: string };
     return noStore(reply).send({
       access_token: tokens.accessToken,
