@@ -1,0 +1,50 @@
+/** Published object Token (spec/server.md 2.5 and 10.2). The key is never in it. */
+import type { Kysely, Selectable } from 'kysely';
+import { z } from 'zod';
+import type { Database } from '../../storage/schema.ts';
+import { iso, timestamp, uuidOut } from '../fields.ts';
+import { User, users } from './user.ts';
+
+type TokenRow = Selectable<Database['token']>;
+
+export const INTENTS = ['verification', 'api', 'recovery', 'app_password'] as const;
+
+export const Token = z.strictObject({
+  pk: uuidOut,
+  managed: z.string().nullable(),
+  identifier: z.string(),
+  intent: z.enum(INTENTS),
+  user: z.int(),
+  user_obj: User,
+  description: z.string(),
+  expires: timestamp,
+  expiring: z.boolean(),
+});
+
+/** What a token that never expires says, since clients demand a time (spec/server.md 16a). */
+const NEVER = Date.UTC(9999, 11, 31, 23, 59, 59);
+
+export async function tokens(db: Kysely<Database>, rows: readonly TokenRow[]): Promise<z.output<typeof Token>[]> {
+  if (rows.length === 0) return [];
+  const owners = await db
+    .selectFrom('user')
+    .where('id', 'in', [...new Set(rows.map((row) => row.user_id))])
+    .selectAll()
+    .execute();
+  const byId = new Map((await users(db, owners)).map((user) => [user.pk, user]));
+  return rows.map((row) => {
+    const owner = byId.get(row.user_id);
+    if (!owner) throw new TypeError(`token ${row.uuid} has no owner`);
+    return {
+      pk: row.uuid,
+      managed: row.managed,
+      identifier: row.identifier,
+      intent: z.enum(INTENTS).parse(row.intent),
+      user: row.user_id,
+      user_obj: owner,
+      description: row.description,
+      expires: iso(row.expires ?? NEVER),
+      expiring: row.expiring === 1,
+    };
+  });
+}
