@@ -4,6 +4,7 @@ import type { Generation } from '../../contract/paths.ts';
 import { sendRedirect } from '../answer.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
+import { identityHeaders } from '../headers.ts';
 import type { Identity } from '../identify/identify.ts';
 import { sendCodedError, sendProblem } from '../pages.ts';
 import { ATTEMPT_LIFE_S } from '../session/attempt.ts';
@@ -19,6 +20,8 @@ import { checkReturnAddress } from './return-address.ts';
 
 /** How often a login whose attempt is gone starts over by itself. */
 const MAX_ROUNDS = 1;
+/** The published nginx configuration takes 32 KiB of response headers; with more every request would fail. */
+const MAX_HEADER_BYTES = 30_000;
 /** What `prompt=none` is answered when the server would have to ask the person (OpenID Connect Core 3.1.2.6). */
 const SILENT_FAILURES = new Set([
   'login_required',
@@ -67,7 +70,7 @@ export async function callback(
   }
 
   const sealedSession = await site.cookie.seal(session);
-  if (sealedSession === undefined) {
+  if (sealedSession === undefined || headerBytes(site, generation, session) > MAX_HEADER_BYTES) {
     tooLarge(exchange, site, session, setCookies);
     return report(exchange, 'login-failed', site);
   }
@@ -125,6 +128,10 @@ function tooLarge(exchange: Exchange, site: Site, session: Session, setCookies: 
     context: Object.fromEntries(facts),
   });
   sendProblem(exchange, 'session-too-large', { site, setCookies, facts, asPage: true });
+}
+
+function headerBytes(site: Site, generation: Generation, session: Session): number {
+  return identityHeaders(site.meta, generation, session).reduce((sum, part) => sum + part.length + 2, 0);
 }
 
 /** What a session is made of, largest first. */

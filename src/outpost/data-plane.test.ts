@@ -1,0 +1,389 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { ALICE, BASE, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
+import type { Person } from './data-plane.test-helper.ts';
+
+const NGINX = '/outpost.goauthentik.io/auth/nginx';
+const asked = { 'x-original-url': 'http://app.test/page?a=1' };
+const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+const xhr = { accept: 'application/json', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' };
+
+describe('login behind nginx', () => {
+  let outpost: TestOutpost;
+  before(async () => {
+    outpost = await TestOutpost.start([providerConfig()]);
+  });
+  beforeEach(() => outpost.jar.clear());
+  after(() => outpost.stop());
+
+  it('goes to the login and comes back to the page with its query', async () => {
+    assert.equal((await outpost.browse(NGINX, asked)).status, 401);
+    const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=http://app.test/page?a=1&b=2');
+    assert.equal(begun.status, 302);
+    const authorize = new URL(begun.headers.location ?? '');
+    assert.equal(authorize.origin + authorize.pathname, `${BASE}/application/o/authorize/`);
+    assert.deepEqual([...authorize.searchParams.keys()], [
+      'client_id', 'code_challenge', 'code_challenge_method', 'nonce', 'redirect_uri', 'response_type', 'scope', 'state',
+    ]); // prettier-ignore
+    assert.equal(
+      authorize.searchParams.get('redirect_uri'),
+      'http://app.test/outpost.goauthentik.io/callback?X-authentik-auth-callback=true',
+    );
+    const done = await outpost.browse(outpost.server.login(authorize.href));
+    assert.equal(done.status, 302);
+    assert.equal(done.headers.location, 'http://app.test/page?a=1&b=2');
+    const passed = await outpost.browse(NGINX, asked);
+    assert.equal(passed.status, 200);
+    assert.equal(passed.headers['x-authentik-username'], 'alice');
+  });
+
+  it('sends the twelve headers, in order and casing, and the User-Agent', async () => {
+    await outpost.login();
+    const { raw } = await outpost.browse(NGINX, { ...asked, 'user-agent': 'test/1' });
+    const names = raw.filter((_, i) => i % 2 === 0);
+    assert.deepEqual(names.slice(0, 14), [
+      'X-Authentik-Username', 'X-Authentik-Groups', 'X-Authentik-Entitlements', 'X-Authentik-Email',
+      'X-Authentik-Name', 'X-Authentik-Uid', 'X-Authentik-Jwt', 'X-Authentik-Meta-Jwks', 'X-Authentik-Meta-Outpost',
+      'X-Authentik-Meta-Provider', 'X-Authentik-Meta-App', 'X-Authentik-Meta-Version', 'User-Agent', 'Content-Length',
+    ]); // prettier-ignore
+    const value = (name: string) => raw[names.indexOf(name) * 2 + 1] ?? '';
+    assert.equal(value('X-Authentik-Groups'), 'staff|a%7Cb');
+    assert.equal(Buffer.from(value('X-Authentik-Name'), 'latin1').toString('utf8'), 'Älice Example');
+    assert.equal(value('X-Authentik-Meta-Version'), 'goauthentik.io/outpost/2026.5.0');
+    assert.equal(value('User-Agent'), 'test/1');
+    assert.equal(value('X-Authentik-Jwt').split('.').length, 3);
+  });
+
+  it('serves the older generation with its five headers and by host alone', async () => {
+    assert.equal((await outpost.browse('/akprox/auth')).status, 401);
+    const done = await outpost.login('/old?x=1&y=2', ALICE, '/akprox');
+    assert.equal(done.headers.location, 'http://app.test/old?x=1&y=2');
+    const passed = await outpost.browse('/akprox/auth');
+    assert.equal(passed.status, 200);
+    assert.equal(passed.headers['x-auth-username'], 'alice');
+    assert.equal(passed.headers['x-auth-groups'], 'staff|a%7Cb');
+    assert.equal(passed.headers['x-forwarded-email'], 'alice@example.test');
+    assert.equal(passed.headers['x-forwarded-preferred-username'], 'alice');
+    assert.equal(passed.headers['x-forwarded-user'], 'uid-of-alice');
+    assert.equal(passed.headers['x-authentik-meta-version'], 'authentik-outpost@2026.5.0');
+  });
+
+  it('answers programs at start with 401 and the address of the login', async () => {
+    const answer = await outpost.browse('/outpost.goauthentik.io/start?rd=/page', xhr);
+    assert.equal(answer.status, 401);
+    const body = JSON.parse(answer.body) as Record<string, string>;
+    assert.equal(body['login_url'], 'http://app.test/outpost.goauthentik.io/start?rd=http%3A%2F%2Fapp.test%2Fpage');
+    assert.equal(answer.headers['set-cookie'], undefined);
+  });
+
+  it('finishes ten tabs, each at its own address', async () => {
+    const begun = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => outpost.browse(`/outpost.goauthentik.io/start?rd=/tab/${i}`)),
+    );
+    for (const [i, { headers }] of begun.entries()) {
+      const done = await outpost.browse(outpost.server.login(headers.location ?? ''));
+      assert.equal(done.headers.location, `http://app.test/tab/${i}`);
+    }
+  });
+
+  it('goes on to the target when another tab finished and the attempt is gone', async () => {
+    const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/late');
+    const callback = outpost.server.login(begun.headers.location ?? '');
+    for (const name of outpost.jar.keys()) outpost.jar.delete(name);
+    await outpost.login('/first');
+    const late = await outpost.browse(callback);
+    assert.equal(late.headers.location, 'http://app.test/late');
+  });
+
+  it('starts over once without its attempt, then explains', async () => {
+    const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/x');
+    outpost.jar.clear();
+    const again = await outpost.browse(outpost.server.login(begun.headers.location ?? ''));
+    assert.equal(again.status, 302);
+    assert.ok(again.headers.location?.startsWith(`${BASE}/application/o/authorize/`));
+    outpost.jar.clear();
+    const page = await outpost.browse(outpost.server.login(again.headers.location ?? ''));
+    assert.equal(page.status, 400);
+    assert.match(page.body, /login-cookie-missing/);
+  });
+
+  it('does not redeem a code in another browser', async () => {
+    const victim = await outpost.browse('/outpost.goauthentik.io/start?rd=/x');
+    const callback = outpost.server.login(victim.headers.location ?? '', { ...ALICE, sub: 'attacker' });
+    outpost.jar.clear();
+    const { headers } = await outpost.browse(callback);
+    assert.ok(!(headers['set-cookie'] ?? []).some((c) => /^authentik_proxy_[0-9a-f]{8}=ey/.test(c)));
+  });
+
+  it('works once per callback', async () => {
+    const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/x');
+    const cookies = outpost.cookieHeader();
+    const callback = outpost.server.login(begun.headers.location ?? '');
+    await outpost.browse(callback);
+    const url = new URL(callback);
+    const replay = await outpost.send(url.pathname + url.search, { accept: 'text/html', ...cookies });
+    assert.equal(replay.status, 502);
+    assert.match(replay.body, /login-failed/);
+  });
+
+  it('shows a page for access_denied and for other errors, never a loop', async () => {
+    for (const [error, status] of [
+      ['access_denied', 403],
+      ['server_error', 502],
+    ] as const) {
+      const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/x');
+      const back = new URL(outpost.server.login(begun.headers.location ?? ''));
+      back.searchParams.delete('code');
+      back.searchParams.set('error', error);
+      const page = await outpost.browse(back.href);
+      assert.equal(page.status, status);
+      assert.equal(page.headers.location, undefined);
+    }
+  });
+
+  it('refuses tokens that are not for it', async () => {
+    const cases: [string, (claims: Record<string, unknown>) => Record<string, unknown>][] = [
+      ['audience', (c) => ({ ...c, aud: 'somebody-else' })],
+      ['issuer', (c) => ({ ...c, iss: 'http://evil.test/' })],
+      ['nonce', (c) => ({ ...c, nonce: 'another' })],
+      ['expired', (c) => ({ ...c, exp: Math.floor(outpost.server.now() / 1000) - 1 })],
+      ['not yet valid', (c) => ({ ...c, nbf: Math.floor(outpost.server.now() / 1000) + 3600 })],
+      ['no subject', ({ sub: _sub, ...c }) => c],
+    ];
+    for (const [name, tamper] of cases) {
+      outpost.server.tamper = tamper;
+      const answer = await outpost.login();
+      assert.equal(answer.status, 502, name);
+      assert.equal((await outpost.browse(NGINX, asked)).status, 401, name);
+    }
+    outpost.server.tamper = (claims) => claims;
+  });
+
+  it('refuses a session that does not fit into two cookies, and says what is too big', async () => {
+    const groups = Array.from({ length: 2000 }, (_, i) => `group-${(i * 7919 * 104729).toString(36)}`);
+    const answer = await outpost.login('/x', { ...ALICE, claims: { ...ALICE.claims, groups } });
+    assert.equal(answer.status, 500);
+    assert.match(answer.body, /groups \(2000\)/);
+    assert.equal(outpost.problems.at(-1)?.code, 'session-too-large');
+  });
+
+  it('splits what needs two cookies', async () => {
+    const groups = Array.from({ length: 600 }, (_, i) => `group-${(i * 7919 * 104729).toString(36)}`);
+    const answer = await outpost.login('/x', { ...ALICE, claims: { ...ALICE.claims, groups } });
+    const cookies = (answer.headers['set-cookie'] ?? []).map((c) => c.split('=')[0]);
+    assert.ok(cookies.some((c) => c?.endsWith('_1')));
+    const passed = await outpost.browse(NGINX, asked);
+    assert.equal(passed.headers['x-authentik-groups'], groups.join('|'));
+    outpost.jar.delete(cookies.find((c) => c?.endsWith('_1')) ?? '');
+    assert.equal((await outpost.browse(NGINX, asked)).status, 401);
+  });
+
+  it('explains a browser that drops the session cookie instead of going round', async () => {
+    let last = 0;
+    for (let round = 0; round < 4; round++) {
+      const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/x');
+      last = begun.status;
+      if (begun.status !== 302) break;
+      await outpost.browse(outpost.server.login(begun.headers.location ?? ''));
+      for (const name of outpost.jar.keys()) if (/^authentik_proxy_[0-9a-f]{8}$/.test(name)) outpost.jar.delete(name);
+    }
+    assert.equal(last, 400);
+  });
+});
+
+describe('sessions', () => {
+  let outpost: TestOutpost;
+  const second = providerConfig({ pk: 2, external_host: 'http://other.test' });
+  beforeEach(async () => {
+    outpost = await TestOutpost.start([providerConfig(), second]);
+    await outpost.login();
+  });
+  afterEach(() => outpost.stop());
+  const check = async () => (await outpost.browse(NGINX, asked)).status;
+  const event = (n: number, rest: object) => ({ n, until: Date.now() + 1e7, ...rest }) as never;
+  const batch = (...events: never[]) => ({ epoch: 'e1', snapshot: false, n: 99, events });
+
+  it('signs out: cookies gone, the session refused everywhere, the server told', async () => {
+    const before = outpost.cookieHeader();
+    const answer = await outpost.browse('/outpost.goauthentik.io/sign_out');
+    assert.equal(answer.status, 302);
+    assert.match(
+      answer.headers.location ?? '',
+      /^http:\/\/auth\.test\/application\/o\/app\/end-session\/\?id_token_hint=ey/,
+    );
+    assert.deepEqual(outpost.signOuts, [{ provider: 1, sid: ALICE.sid, uid: ALICE.sub }]);
+    assert.equal(await check(), 401);
+    assert.equal((await outpost.send(NGINX, { ...asked, ...before })).status, 401);
+    const page = await outpost.browse('/outpost.goauthentik.io/sign_out');
+    assert.equal(page.status, 200);
+    assert.match(page.body, /You are signed out/);
+  });
+
+  it('signs out by the query signature on any address', async () => {
+    const answer = await outpost.browse('/any?X-authentik-logout=true');
+    assert.equal(answer.status, 302);
+    assert.equal(await check(), 401);
+  });
+
+  it('are nothing at another application', async () => {
+    const [name = '', value = ''] = [...outpost.jar].find(([n]) => /^authentik_proxy_[0-9a-f]{8}$/.test(n)) ?? [];
+    const { cookie } = outpost.cookieHeader();
+    const { cookieName } = await import('./session/cookies.ts');
+    const other = cookieName('client-2');
+    assert.notEqual(name, other);
+    const stolen = await outpost.send(NGINX, { ...asked, host: 'other.test', cookie: `${cookie}; ${other}=${value}` });
+    assert.equal(stolen.status, 401);
+  });
+
+  it('end by events with a larger number only', async () => {
+    outpost.plane.applyEvents(batch(event(10, { kind: 'session-ended', sid: ALICE.sid })));
+    assert.equal(await check(), 200);
+    outpost.plane.applyEvents(batch(event(11, { kind: 'session-ended', sid: 'another' })));
+    assert.equal(await check(), 200);
+    outpost.plane.applyEvents(batch(event(12, { kind: 'session-ended', sid: ALICE.sid })));
+    assert.equal(await check(), 401);
+  });
+
+  it('end by the published instruction and by a denied person', async () => {
+    outpost.plane.endedByPublishedInstruction('');
+    assert.equal(await check(), 200);
+    outpost.plane.applyEvents(batch(event(13, { kind: 'user-changed', uid: ALICE.sub, effect: 'deny' })));
+    assert.equal(await check(), 401);
+    await outpost.login('/x', { ...ALICE, sub: 'bob', sid: 'sid-of-bob' });
+    assert.equal(await check(), 200);
+    outpost.plane.endedByPublishedInstruction('sid-of-bob');
+    assert.equal(await check(), 401);
+  });
+
+  it('are over at their time', async () => {
+    outpost.pass(3598);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...xhr })).status, 200);
+    outpost.pass(3);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...xhr })).status, 401);
+  });
+
+  it('get fresh claims after a change, once for many requests', async () => {
+    let asks = 0;
+    outpost.server.refresh = async (request) => {
+      asks++;
+      assert.deepEqual(request, { provider: 1, sid: ALICE.sid, uid: ALICE.sub });
+      const changed: Person = { ...ALICE, claims: { ...ALICE.claims, groups: ['promoted'] } };
+      const access_token = await outpost.server.sign('client-1', 'app', changed);
+      return {
+        result: 'token',
+        access_token,
+        gatehouse: { cursor: { epoch: 'e1', n: 50 }, headers: [['X-Team', 'red']] },
+      };
+    };
+    outpost.plane.applyEvents(batch(event(50, { kind: 'user-changed', uid: ALICE.sub, effect: 'refresh' })));
+    const old = outpost.cookieHeader();
+    const answers = await Promise.all(Array.from({ length: 5 }, () => outpost.send(NGINX, { ...asked, ...old })));
+    for (const { status, headers } of answers) {
+      assert.equal(status, 200);
+      assert.equal(headers['x-authentik-groups'], 'promoted');
+      assert.equal(headers['x-team'], 'red');
+    }
+    assert.ok(answers.some(({ headers }) => headers['set-cookie']?.length === 1));
+    assert.equal(asks, 1);
+    const later = await outpost.send(NGINX, { ...asked, ...old });
+    assert.equal(later.headers['x-authentik-groups'], 'promoted');
+    assert.equal(later.headers['set-cookie'], undefined);
+    assert.equal(asks, 1);
+  });
+
+  it('keep their claims for five minutes while the server is away, then are refused', async () => {
+    outpost.channel.up = false;
+    outpost.plane.applyEvents(batch(event(50, { kind: 'user-changed', uid: ALICE.sub, effect: 'refresh' })));
+    assert.equal(await check(), 200);
+    outpost.pass(299);
+    assert.equal(await check(), 200);
+    outpost.pass(10);
+    assert.equal(await check(), 403);
+    const page = await outpost.browse('/outpost.goauthentik.io/start?rd=/x');
+    assert.equal(page.status, 503);
+    assert.equal(page.headers['retry-after'], '2');
+    outpost.channel.up = true;
+    outpost.server.refresh = () => ({ result: 'ended' });
+    outpost.pass(10);
+    assert.equal(await check(), 401);
+  });
+
+  it('are denied with a page when access was taken away, and open again when it is given back', async () => {
+    outpost.server.refresh = () => ({ result: 'denied', reason: 'not-bound' });
+    outpost.plane.applyEvents(batch(event(50, { kind: 'provider-changed', provider: 1 })));
+    assert.equal(await check(), 401);
+    const page = await outpost.browse('/outpost.goauthentik.io/start?rd=/secret');
+    assert.equal(page.status, 403);
+    assert.match(page.body, /You may not open Wiki/);
+    assert.match(page.body, /alice/);
+    assert.equal(page.headers.location, undefined);
+    outpost.server.refresh = async () => ({
+      result: 'token',
+      access_token: await outpost.server.sign('client-1', 'app', ALICE),
+      gatehouse: { cursor: { epoch: 'e1', n: 60 }, headers: [] },
+    });
+    outpost.plane.applyEvents(batch(event(60, { kind: 'provider-changed', provider: 1 })));
+    assert.equal(await check(), 200);
+  });
+
+  it('never take the claims of somebody else', async () => {
+    outpost.server.refresh = async () => ({
+      result: 'token',
+      access_token: await outpost.server.sign('client-1', 'app', { ...ALICE, sub: 'mallory' }),
+      gatehouse: { cursor: { epoch: 'e1', n: 60 }, headers: [] },
+    });
+    outpost.plane.applyEvents(batch(event(50, { kind: 'user-changed', uid: ALICE.sub, effect: 'refresh' })));
+    const answer = await outpost.browse(NGINX, asked);
+    assert.equal(answer.headers['x-authentik-uid'], ALICE.sub);
+  });
+
+  it('are renewed silently past half their life, on navigations only', async () => {
+    outpost.pass(1900);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...xhr })).status, 200);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation, 'content-type': 'text/plain' })).status, 200);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 401);
+    const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/page', navigation);
+    assert.equal(new URL(begun.headers.location ?? '').searchParams.get('prompt'), 'none');
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200, 'one renewal at a time');
+    await outpost.browse(outpost.server.login(begun.headers.location ?? ''));
+    outpost.pass(1750);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200);
+  });
+
+  it('go on when the renewal would have to ask the person', async () => {
+    outpost.pass(1900);
+    const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/page', navigation);
+    const back = new URL(outpost.server.login(begun.headers.location ?? ''));
+    back.searchParams.delete('code');
+    back.searchParams.set('error', 'login_required');
+    const answer = await outpost.browse(back.href);
+    assert.equal(answer.headers.location, 'http://app.test/page');
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200);
+  });
+
+  it('are not renewed while the control link is down', async () => {
+    outpost.pass(1900);
+    outpost.plane.setLink(false);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200);
+  });
+
+  it('survive a change of configuration, and a rotated cookie secret while the previous one is told', async () => {
+    const rotated = providerConfig({
+      name: 'Renamed',
+      cookie_secret: 'ANOTHER',
+      gatehouse: {
+        host: 'backend',
+        sign_out: 'everything',
+        managed_headers: [],
+        previous_cookie_secret: providerConfig().cookie_secret,
+      },
+    });
+    const { outpostInstance } = await import('./data-plane.test-helper.ts');
+    outpost.plane.configure(outpostInstance(), [rotated, second]);
+    const answer = await outpost.browse(NGINX, asked);
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers['x-authentik-meta-provider'], 'Renamed');
+    outpost.plane.configure(outpostInstance(), [providerConfig({ cookie_secret: 'THIRD' })]);
+    assert.equal(await check(), 401);
+  });
+});
