@@ -119,6 +119,8 @@ async function bringUp({ settings, options, controlPlane, outpost, server, demoT
   const [{ setupToken }] = await Promise.all([controlPlane.ready, outpost.workers.ready]);
   await outpost.configured;
   const demo = demoToken === undefined ? undefined : await startDemo(settings, options, server, demoToken);
+  // Whoever is told an address must find it served. A fetch under way may be older than the demo: hence the second.
+  for (let i = 0; demo !== undefined && i < 2; i += 1) await outpost.control?.refresh();
   const port = httpPort(settings);
   const more = demo ? ['', ...demo.instructions] : [];
   process.stderr.write(announcement({ settings, port, more, ...(setupToken === undefined ? {} : { setupToken }) }));
@@ -155,8 +157,9 @@ function workerHere({ log }: ProcessLog): Running<ToWorker, FromWorker> {
  */
 function untilSignal(onRefresh: () => void, onError: (error: unknown) => void): Promise<number> {
   return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve(0));
-    process.once('SIGINT', () => resolve(0));
+    // Not `once`: with Ctrl-C under npm the signal comes twice, from the terminal and from npm.
+    process.on('SIGTERM', () => resolve(0));
+    process.on('SIGINT', () => resolve(0));
     process.on('SIGUSR1', onRefresh);
     process.once('uncaughtException', (error) => {
       onError(error);
