@@ -190,7 +190,6 @@ export const cases: Case[] = [
         'evil.test',
         'ls.test',
         'x.tls.test',
-        'tls.test.',
         '*',
         'tls.test; Domain=evil.test',
         '127.0.0.1',

@@ -31,6 +31,7 @@ function likeness(answer: Answer, username: string): string {
   const clean = (text: string) =>
     text
       .replaceAll(username, 'NAME')
+      .replace(/<code>[^<]*<\/code>/g, 'ID')
       .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'UUID')
       .replace(/[A-Za-z0-9_-]{16,}/g, 'LONG')
       .replace(/\b\d+\b/g, 'N');

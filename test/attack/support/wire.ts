@@ -3,6 +3,9 @@
  */
 import { connect } from 'node:net';
 
+/** An answer that was not followed by anything for this long is the last one. */
+const SILENCE_MS = 400;
+
 export interface Received {
   /** everything the server sent, as latin-1 */
   text: string;
@@ -17,7 +20,7 @@ export interface Received {
 /**
  * Sends bytes and listens.
  * @param bytes latin-1 text, sent as it is
- * @param wait ms to listen at most; the call ends earlier when the server closes
+ * @param wait ms to listen at most; the call ends earlier when the server closes, or says nothing more
  */
 export function speak(port: number, bytes: string, wait = 1500, from = '127.0.0.1'): Promise<Received> {
   return new Promise((resolve) => {
@@ -26,6 +29,7 @@ export function speak(port: number, bytes: string, wait = 1500, from = '127.0.0.
     let closed = false;
     const finish = () => {
       clearTimeout(timer);
+      clearTimeout(silence);
       socket.destroy();
       const text = Buffer.concat(chunks).toString('latin1');
       const statuses = [...text.matchAll(/^HTTP\/1\.[01] (\d{3})/gm)].map((m) => Number(m[1]));
@@ -33,7 +37,12 @@ export function speak(port: number, bytes: string, wait = 1500, from = '127.0.0.
     };
     const timer = setTimeout(finish, wait);
     socket.on('connect', () => socket.write(Buffer.from(bytes, 'latin1')));
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    let silence: NodeJS.Timeout | undefined;
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      clearTimeout(silence);
+      silence = setTimeout(finish, SILENCE_MS);
+    });
     socket.on('error', () => {
       closed = true;
     });
