@@ -9,12 +9,15 @@ export function redirectUris(externalHost: string): string[] {
 }
 
 /**
- * Every URI the OpenID Provider accepts, compared as exact text: the published ones, and the callback of the older
- * generation (`/akprox`), which outposts name with and without the signature.
+ * Every URI the OpenID Provider accepts, compared as exact text: the published ones; the callback below an external
+ * host with a path but no slash at its end, as outposts name it; and the callback of the older generation
+ * (`/akprox`), with and without the signature.
  */
 export function acceptedRedirectUris(externalHost: string): string[] {
-  const older = join(externalHost, AKPROX_PREFIX);
-  return [...redirectUris(externalHost), older, older + SIGNED];
+  const below = (prefix: string) => [join(externalHost, prefix), join(externalHost.replace(/\/?$/, '/'), prefix)];
+  const older = below(AKPROX_PREFIX);
+  const signed = [...below(OUTPOST_PREFIX), ...older].map((uri) => uri + SIGNED);
+  return [...new Set([...redirectUris(externalHost), ...signed, ...older])];
 }
 
 /** RFC 3986 relative resolution, as published: `https://h/app` and `https://h/app/` lead to different places. */

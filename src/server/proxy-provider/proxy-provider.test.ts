@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { InvalidInput } from '../../contract/errors.ts';
+import { createBinding } from '../access/bindings.ts';
+import { createEntitlement } from '../access/entitlements.ts';
+import { flowsOf, testServer } from '../context.test-helper.ts';
+import type { ServerContext } from '../context.ts';
+import { createGroup } from '../directory/groups.ts';
+import { createUser, updateUser } from '../directory/users.ts';
+import { eventsAfter, readCursor } from '../events/identity-log.ts';
+import { embeddedOutpost } from '../outposts/embedded.ts';
+import { updateOutpost } from '../outposts/outposts.ts';
+import { evaluateScopes } from './evaluate-scopes.ts';
+import { outpostViews } from './outpost-view.ts';
+import { operatorHeaderNames, tokenExtension } from './person-headers.ts';
+import {
+  configureProvider,
+  createProvider,
+  deleteProvider,
+  mappingsOf,
+  providerSecrets,
+  replaceProvider,
+  updateProvider,
+} from './providers.ts';
+import type { ProviderInput } from './providers.ts';
+import { acceptedRedirectUris, redirectUris } from './redirect-uris.ts';
+import { scopeNames } from './scope-mappings.ts';
+
+const problems = async (work: Promise<unknown>): Promise<Record<string, readonly string[]>> => {
+  try {
+    await work;
+    return {};
+  } catch (error) {
+    if (error instanceof InvalidInput) return error.fields;
+    throw error;
+  }
+};
+
+const FORCED = ['ak_proxy', 'email', 'entitlements', 'openid', 'profile'];
+
+async function make(ctx: ServerContext, over: Partial<ProviderInput> = {}) {
+  const flows = await flowsOf(ctx.db);
+  const input: ProviderInput = {
+    name: 'p',
+    ...flows,
+    mode: 'forward_single',
+    external_host: 'https://p.example.test',
+    ...over,
+  };
+  return ctx.change((tx) => createProvider(tx, input));
+}
+
+describe('proxy providers', () => {
+  it('get credentials, defaults and the mappings they need, also after a PUT that names none', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const provider = await make(ctx);
+    const secrets = providerSecrets(ctx.keyring, provider);
+    assert.match(provider.client_id, /^[A-Za-z0-9]{40}$/);
+    assert.match(secrets.client_secret, /^[A-Za-z0-9]{128}$/);
+    assert.match(secrets.cookie_secret, /^[A-Z0-9]{32}$/);
+    assert.equal(JSON.stringify(provider).includes(secrets.client_secret), false);
+    assert.deepEqual([provider.access_token_validity, provider.refresh_token_validity], ['hours=1', 'days=30']);
+    assert.deepEqual(await scopeNames(ctx.db, provider.id), FORCED);
+    const api = await ctx.db
+      .selectFrom('scope_mapping')
+      .select('uuid')
+      .where('scope_name', '=', 'goauthentik.io/api')
+      .executeTakeFirstOrThrow();
+    const put = {
+      name: 'p',
+      ...(await flowsOf(ctx.db)),
+      external_host: 'https://q.example.test',
+      mode: 'forward_single' as const,
+    };
+    await ctx.change((tx) => replaceProvider(tx, provider.id, { ...put, property_mappings: [api.uuid] }));
+    assert.deepEqual(await scopeNames(ctx.db, provider.id), [...FORCED, 'goauthentik.io/api'].sort());
+    const after = await ctx.change((tx) => replaceProvider(tx, provider.id, put));
+    assert.deepEqual(
+      (await mappingsOf(ctx.db, provider.id)).map((m) => m.scope_name),
+      FORCED,
+    );
+    assert.deepEqual(providerSecrets(ctx.keyring, after), secrets, 'credentials stay');
+  });
+
+  it('are checked field by field, all at once', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    await make(ctx);
+    const wrong: [Partial<ProviderInput>, string[]][] = [
+      [
+        { name: ' ', external_host: 'ftp://x', access_token_validity: 'soon' },
+        ['access_token_validity', 'external_host', 'name'],
+      ],
+      [{ name: 'p', external_host: 'https://P.example.test:443/x' }, ['external_host', 'name']],
+      [{ name: 'x', external_host: 'https://a@x.test' }, ['external_host']],
+      [{ name: 'x', external_host: 'https://x.test/?a' }, ['external_host']],
+      [
+        { name: 'x', external_host: 'https://x.test', authorization_flow: 'none', property_mappings: ['none'] },
+        ['authorization_flow', 'property_mappings'],
+      ],
+      [{ name: 'x', external_host: 'https://x.test', mode: 'proxy' }, ['internal_host']],
+      [{ name: 'x', external_host: 'https://x.test', mode: 'proxy', internal_host: 'x test' }, ['internal_host']],
+      [
+        { name: 'x', external_host: 'https://x.test', basic_auth_enabled: true, basic_auth_user_attribute: 'u' },
+        ['basic_auth_enabled'],
+      ],
+      [
+        { name: 'x', external_host: 'http://localhost:9000', mode: 'proxy', internal_host: 'http://a' },
+        ['external_host'],
+      ],
+      [
+        { name: 'x', external_host: 'https://a.x.test', mode: 'forward_domain', cookie_domain: 'y.test' },
+        ['cookie_domain'],
+      ],
+      [
+        { name: 'x', external_host: 'https://a.x.test', mode: 'forward_domain', cookie_domain: 'test' },
+        ['cookie_domain'],
+      ],
+    ];
+    for (const [input, fields] of wrong) {
+      assert.deepEqual(Object.keys(await problems(make(ctx, input))).sort(), fields, JSON.stringify(input));
+    }
+    assert.equal((await ctx.db.selectFrom('proxy_provider').select('id').execute()).length, 1);
+    await make(ctx, { name: 'd', external_host: 'https://a.x.test', mode: 'forward_domain', cookie_domain: '.x.test' });
+  });
+
+  it('name the line of a path rule that is none', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const found = await problems(make(ctx, { skip_path_regex: '^/ok\n\n(unclosed\n^/a\\?b' }));
+    assert.deepEqual(
+      found['skip_path_regex']?.map((text) => text.slice(0, 6)),
+      ['Line 3', 'Line 4'],
+    );
+    assert.deepEqual(await problems(make(ctx, { skip_path_regex: '^/ok$\r\n\r\n/(?i)x' })), {});
+  });
+
+  it('are judged by the submitted body on PATCH, as published', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const provider = await make(ctx, { mode: 'proxy', internal_host: 'http://backend' });
+    const patch = (p: Partial<ProviderInput>) => problems(ctx.change((tx) => updateProvider(tx, provider.id, p)));
+    assert.deepEqual(Object.keys(await patch({ name: 'q' })), ['internal_host']);
+    assert.deepEqual(await patch({ name: 'q', internal_host: 'http://other' }), {});
+    assert.deepEqual(await patch({ mode: 'forward_single', name: 'r' }), {});
+  });
+
+  it('tell outposts when they change, and remember how long former sessions live', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const provider = await make(ctx, { access_token_validity: 'days=9' });
+    const before = (await readCursor(ctx.db)).n;
+    await ctx.change((tx) =>
+      updateProvider(tx, provider.id, { mode: 'forward_single', access_token_validity: 'minutes=1' }),
+    );
+    await ctx.change((tx) => configureProvider(tx, provider.id, { host: 'original' }));
+    await ctx.change((tx) => deleteProvider(tx, provider.id));
+    const events = await eventsAfter(ctx.db, before, Date.now());
+    assert.deepEqual(
+      events.map((event) => event.kind),
+      ['provider-changed', 'provider-changed', 'provider-changed'],
+    );
+    for (const event of events) assert.ok(event.until > Date.now() + 9 * 86_400_000);
+  });
+});
+
+describe('redirect URIs', () => {
+  it('resolve as RFC 3986 says, with and without a path', () => {
+    const q = '?X-authentik-auth-callback=true';
+    assert.deepEqual(redirectUris('https://h'), [`https://h/outpost.goauthentik.io/callback${q}`, `https://h${q}`]);
+    assert.deepEqual(redirectUris('https://h/app')[0], `https://h/outpost.goauthentik.io/callback${q}`);
+    assert.deepEqual(redirectUris('https://h/app/')[0], `https://h/app/outpost.goauthentik.io/callback${q}`);
+    const older = 'https://h/akprox/callback';
+    assert.deepEqual(acceptedRedirectUris('https://h').slice(2), [older + q, older]);
+    assert.ok(acceptedRedirectUris('https://h/app').includes(`https://h/app/outpost.goauthentik.io/callback${q}`));
+  });
+});
+
+/** Eve with attributes, Basic on, two entitlements. */
+async function eveAtWiki(server: Awaited<ReturnType<typeof testServer>>) {
+  const { ctx } = server;
+  const basic = {
+    basic_auth_enabled: true,
+    basic_auth_user_attribute: 'wiki_user',
+    basic_auth_password_attribute: 'wiki_pw',
+  };
+  const { provider, application } = await server.protect('wiki', basic);
+  const eve = await ctx.change(async (tx) => {
+    const staff = await createGroup(tx, {
+      name: 'staff',
+      is_superuser: true,
+      attributes: { additionalHeaders: { 'X-Team': 'red' } },
+    });
+    const editors = await createGroup(tx, { name: 'editors', parents: [staff.uuid] });
+    const eve = await createUser(tx, {
+      username: 'eve',
+      name: 'Eve',
+      email: 'eve@x.test',
+      groups: [editors.uuid],
+      attributes: { wiki_pw: 's3cret', payroll: 1, additionalHeaders: { 'X-Nr': 7 } },
+    });
+    const entitlement = await createEntitlement(tx, { name: 'write', app: application.uuid });
+    await createBinding(tx, { target: entitlement.uuid, user: eve.id, order: 0 });
+    return eve;
+  });
+  return { ctx, provider, application, eve };
+}
+
+describe('evaluateScopes', () => {
+  it('gives the published claims, and only what was granted', async () => {
+    await using server = await testServer();
+    const { ctx, ...request } = await eveAtWiki(server);
+    const user = request.eve;
+    const scopes = await scopeNames(ctx.db, request.provider.id);
+    assert.deepEqual(await evaluateScopes(ctx.db, { ...request, user, scopes }), {
+      ak_proxy: {
+        user_attributes: { additionalHeaders: { 'X-Team': 'red', 'X-Nr': 7 }, wiki_pw: 's3cret' },
+        is_superuser: true,
+      },
+      email: 'eve@x.test',
+      email_verified: false,
+      entitlements: ['write'],
+      roles: ['write'],
+      name: 'Eve',
+      given_name: 'Eve',
+      preferred_username: 'eve',
+      nickname: 'eve',
+      groups: ['editors'],
+    });
+    assert.deepEqual(await evaluateScopes(ctx.db, { ...request, user, scopes: ['email'] }), {
+      email: 'eve@x.test',
+      email_verified: false,
+    });
+    assert.deepEqual(await evaluateScopes(ctx.db, { ...request, user, scopes: [] }), {});
+    assert.deepEqual(await evaluateScopes(ctx.db, { ...request, user, scopes: ['ak_proxy'], attributes: 'none' }), {
+      ak_proxy: { user_attributes: {}, is_superuser: true },
+    });
+  });
+});
+
+describe('headers beside the token', () => {
+  it('are the Basic credentials and the additional ones', async () => {
+    await using server = await testServer();
+    const { ctx, provider, eve } = await eveAtWiki(server);
+    const cursor = await readCursor(ctx.db);
+    const basic = (text: string) => ['Authorization', `Basic ${Buffer.from(text).toString('base64')}`];
+    const extra = [
+      ['X-Team', 'red'],
+      ['X-Nr', '7'],
+    ];
+    assert.deepEqual(await tokenExtension(ctx.db, provider, eve, cursor), {
+      cursor,
+      headers: [basic('eve@x.test:s3cret'), ...extra],
+    });
+    const off = { ...provider, basic_auth_enabled: 0 };
+    assert.deepEqual((await tokenExtension(ctx.db, off, eve, cursor)).headers, extra);
+    const poor = { ...provider, basic_auth_password_attribute: 'none' };
+    assert.deepEqual((await tokenExtension(ctx.db, poor, eve, cursor)).headers[0], basic('eve@x.test:'));
+    const own = await ctx.change((tx) =>
+      updateUser(tx, eve.id, { attributes: { additionalHeaders: { authorization: 'Token x' } } }),
+    );
+    assert.deepEqual((await tokenExtension(ctx.db, provider, own, cursor)).headers, [
+      ['X-Team', 'red'],
+      ['authorization', 'Token x'],
+    ]);
+    assert.deepEqual(await operatorHeaderNames(ctx.db), ['x-team']);
+  });
+});
+
+const VIEW_KEYS =
+  `pk name internal_host external_host internal_host_ssl_validation client_id client_secret oidc_configuration
+  cookie_secret certificate skip_path_regex basic_auth_enabled basic_auth_password_attribute basic_auth_user_attribute mode
+  cookie_domain access_token_validity intercept_header_auth scopes_to_request assigned_application_slug assigned_application_name`.split(
+    /\s+/,
+  );
+const OIDC_KEYS =
+  `issuer authorization_endpoint token_endpoint userinfo_endpoint end_session_endpoint introspection_endpoint jwks_uri
+  response_types_supported id_token_signing_alg_values_supported subject_types_supported token_endpoint_auth_methods_supported`.split(
+    /\s+/,
+  );
+
+describe('what an outpost is told', () => {
+  it('has exactly the published keys, for its own providers with an application, by name', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const b = await server.protect('b', { access_token_validity: 'minutes=90' });
+    const a = await server.protect('a');
+    const lonely = await make(ctx);
+    await server.protect('elsewhere');
+    const outpost = await embeddedOutpost(ctx.db);
+    assert.ok(outpost);
+    await ctx.change((tx) => updateOutpost(tx, outpost.uuid, { providers: [b.provider.id, a.provider.id, lonely.id] }));
+    const views = await outpostViews(ctx, outpost.uuid, false);
+    assert.deepEqual(
+      views.map((view) => view.name),
+      ['a', 'b'],
+    );
+    const view = views[1];
+    assert.ok(view);
+    assert.deepEqual(Object.keys(view).sort(), VIEW_KEYS.toSorted());
+    assert.deepEqual(Object.keys(view.oidc_configuration).sort(), OIDC_KEYS.toSorted());
+    assert.equal(view.oidc_configuration.issuer, 'http://localhost:9000/application/o/b/');
+    assert.deepEqual(view.oidc_configuration.id_token_signing_alg_values_supported, ['RS256']);
+    assert.equal(view.access_token_validity, 5400);
+    assert.deepEqual(view.scopes_to_request, FORCED);
+    const [ours] = await outpostViews(ctx, outpost.uuid, true);
+    assert.deepEqual(ours?.gatehouse, {
+      host: 'backend',
+      sign_out: 'everything',
+      managed_headers: [],
+      previous_cookie_secret: '',
+    });
+  });
+});
