@@ -159,8 +159,8 @@ describe('a disk that fills up while running', () => {
       const free = disk.fill();
       const { api } = scene.gatehouse;
       const { value: answer } = await eventually('a change is refused', 20_000, async () => {
-        const name = `group ${Math.random()} ${'x'.repeat(5_000)}`;
-        const got = await api.raw('POST', 'core/groups/', { name });
+        const fields = { name: `group ${Math.random()}`, attributes: { note: 'x'.repeat(5_000) } };
+        const got = await api.raw('POST', 'core/groups/', fields);
         assert.ok(got.status >= 500, `answer ${got.status}`);
         return got;
       });

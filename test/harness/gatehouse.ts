@@ -8,7 +8,7 @@ import { Api } from './api.ts';
 import { freePort } from './ports.ts';
 import { childrenOf, partsOf } from './processes.ts';
 import type { Part } from './processes.ts';
-import { eventually, failed, guard, isAlive, sleep } from './wait.ts';
+import { eventually, failed, guard, isAlive, within } from './wait.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const ADMIN_PASSWORD = 'correct horse battery staple';
@@ -158,8 +158,7 @@ export class Gatehouse {
 
   /** Waits for the process to end by itself. @returns its exit code */
   async exit(timeoutMs = START_TIMEOUT_MS): Promise<number> {
-    const timer = sleep(timeoutMs).then(() => undefined);
-    const code = await Promise.race([this.#exited, timer]);
+    const code = await within(timeoutMs, this.#exited);
     if (code === undefined) throw new Error(`Gatehouse still runs after ${timeoutMs} ms\n${this.tail()}`);
     return code;
   }
@@ -185,7 +184,7 @@ export class Gatehouse {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return this.#exited;
     const family = [...childrenOf(this.pid)];
     child.kill('SIGTERM');
-    const code = await Promise.race([this.#exited, sleep(STOP_TIMEOUT_MS).then(() => undefined)]);
+    const code = await within(STOP_TIMEOUT_MS, this.#exited);
     if (code === undefined) {
       child.kill('SIGKILL');
       throw new Error(`Gatehouse did not stop within ${STOP_TIMEOUT_MS} ms\n${this.tail()}`);
