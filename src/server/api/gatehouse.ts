@@ -54,10 +54,7 @@ export const gatehouseRoutes =
           }),
         },
       },
-      async (request, reply) => {
-        void reply.header('Cache-Control', 'no-store');
-        return refreshSession(ctx, callingOutpost(request), request.body);
-      },
+      async (request) => refreshSession(ctx, callingOutpost(request), request.body),
     );
 
     app.post(

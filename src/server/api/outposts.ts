@@ -1,5 +1,4 @@
 /** `/outposts/instances/` (spec/server.md 6, 7.2, 7.7). The account of an outpost sees exactly that outpost. */
-import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerContext } from '../context.ts';
@@ -14,6 +13,7 @@ import { sameText, search } from './filters.ts';
 import { containing, listQuery, ordering, pageOf, pageOfQuery } from './list.ts';
 import { Outpost, OutpostHealth, outposts } from './objects/outpost.ts';
 import { noContent, operation } from './operation.ts';
+import { requestBase } from './request-base.ts';
 import { defined, writable } from './validation.ts';
 
 const body = writable(
@@ -45,15 +45,6 @@ const query = listQuery({
 const input = <T extends { managed?: unknown }>({ managed: _, ...sent }: T) => defined(sent);
 
 const DefaultSettings = z.strictObject({ config: jsonObject });
-
-/**
- * Base address for a new configuration: the one the request came to when it is an allowed one, else the current one;
- * never the Host header alone. Without a slash at the end, web path included.
- */
-function requestBase(ctx: ServerContext, { link }: FastifyRequest): string {
-  const asked = `${link.scheme}://${link.host}${ctx.settings.webPath.replace(/\/$/, '')}`;
-  return !link.internal && ctx.baseAddress.allowed().includes(asked) ? asked : ctx.baseAddress.current();
-}
 
 export const outpostRoutes =
   (ctx: ServerContext): FastifyPluginAsyncZod =>

@@ -54,6 +54,10 @@ export function apiPlugin(ctx: ServerContext): FastifyPluginAsync {
     app.setNotFoundHandler(answerNotFound);
     app.decorateRequest('principal', undefined);
     await acceptCookies(app);
+    app.addHook('onRequest', async (_request, reply) => {
+      // every answer is for this caller alone, some hold secrets; and JSON is never a page
+      void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+    });
     app.addHook('onRequest', guard(ctx));
     await app.register(fastifySwagger, {
       openapi: {

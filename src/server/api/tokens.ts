@@ -215,10 +215,9 @@ export const tokenRoutes =
           }),
         },
       },
-      async (request, reply) => {
+      async (request) => {
         const row = await visible(request.params.identifier, caller(request));
         const key = await ctx.change((tx) => viewTokenKey(tx, row.identifier), actor(request));
-        void reply.header('Cache-Control', 'no-store');
         return { key };
       },
     );
