@@ -1,7 +1,7 @@
 /** The identity server as a whole: services, pages, OpenID Provider, REST and the outposts' link, on one private socket. */
 import { randomUUID } from 'node:crypto';
 import { chmod, rm } from 'node:fs/promises';
-import fastify from 'fastify';
+import fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { LINK_HEADERS } from '../contract/extension.ts';
@@ -71,7 +71,7 @@ export async function buildApp(ctx: ServerContext, credential: string): Promise<
   const loggerInstance: FastifyBaseLogger = ctx.log;
   const app = fastify({
     loggerInstance,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }), // workers keep the access log
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 300 },

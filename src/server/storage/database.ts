@@ -1,5 +1,5 @@
 /** Opening the database of the data folder: one SQLite file, migrated to the version this program knows. */
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely, SqliteDialect } from 'kysely';
@@ -24,6 +24,7 @@ export const DATABASE_FILE = 'gatehouse.db';
 export async function openDatabase(folder: string): Promise<Kysely<Database>> {
   const file = join(folder, DATABASE_FILE);
   prepareFile(folder, file);
+  const full = () => statfsSync(folder).bavail === 0;
   let sqlite: DatabaseSync | undefined;
   try {
     sqlite = new DatabaseSync(file, { timeout: 5000 });
@@ -33,9 +34,9 @@ export async function openDatabase(folder: string): Promise<Kysely<Database>> {
     sqlite.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
   } catch (error) {
     sqlite?.close();
-    throw storageError(error);
+    throw storageError(error, full);
   }
-  return new Kysely<Database>({ dialect: new SqliteDialect({ database: kyselyDatabase(sqlite) }) });
+  return new Kysely<Database>({ dialect: new SqliteDialect({ database: kyselyDatabase(sqlite, full) }) });
 }
 
 function prepareFile(folder: string, file: string): void {
@@ -44,14 +45,19 @@ function prepareFile(folder: string, file: string): void {
     closeSync(openSync(file, 'a', 0o600));
     chmodSync(file, 0o600); // -wal and -shm take the mode of the main file
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new CodedError('disk-full', 507, `The disk that holds ${folder} is full. Free some space and start again.`);
-    }
-    throw new CodedError(
-      'data-folder-unwritable',
-      503,
-      `The data folder ${folder} cannot be written (${code}). Give the user that runs Gatehouse write permission on it, or name another folder in GATEHOUSE_DATA.`,
-    );
+    throw folderError(folder, error instanceof Error && 'code' in error ? String(error.code) : '');
   }
+}
+
+/** @param code of the system call that failed */
+export function folderError(folder: string, code: string): CodedError {
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const sentence = `The disk that holds ${folder} is full. Free some space and start again; nothing was lost.`;
+    return new CodedError('disk-full', 507, sentence);
+  }
+  return new CodedError(
+    'data-folder-unwritable',
+    503,
+    `The data folder ${folder} cannot be written (${code}). Give the user that runs Gatehouse write permission on it, or name another folder in GATEHOUSE_DATA.`,
+  );
 }

@@ -4,8 +4,9 @@
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CodedError } from '../../contract/errors.ts';
+import { folderError } from './database.ts';
 import type { Db } from './database.ts';
 
 const SECRET_KEY_FILE = 'secret.key';
@@ -94,12 +95,7 @@ function secretFromFile(file: string): string {
       }
       linkSync(temporary, file);
     } catch (error) {
-      throw new CodedError(
-        'data-folder-unwritable',
-        503,
-        `The secret key cannot be written to ${file}. Check free space and permissions of the data folder.`,
-        String(error),
-      );
+      throw folderError(dirname(file), error instanceof Error && 'code' in error ? String(error.code) : '');
     } finally {
       rmSync(temporary, { force: true });
     }

@@ -20,14 +20,22 @@ const NOTADB = 26;
 /**
  * Wraps an open database for kysely's SqliteDialect. Errors of the storage itself become CodedErrors; violated
  * constraints and SQL mistakes pass through unchanged.
+ * @param diskFull whether there is no space left
  */
-export function kyselyDatabase(sqlite: DatabaseSync): SqliteDatabase {
+export function kyselyDatabase(sqlite: DatabaseSync, diskFull: () => boolean): SqliteDatabase {
+  const translating: Translate = (action) => {
+    try {
+      return action();
+    } catch (error) {
+      throw storageError(error, diskFull);
+    }
+  };
   return {
     close: () => sqlite.close(),
     prepare(sql) {
       // A commit that failed for want of space has rolled back by itself; kysely's own rollback is then one too many.
       if (sql === 'rollback' && !sqlite.isTransaction) return NOTHING;
-      return translating(() => statement(sqlite.prepare(sql)));
+      return translating(() => statement(sqlite.prepare(sql), translating));
     },
   };
 }
@@ -39,7 +47,7 @@ const NOTHING: SqliteStatement = {
   iterate: () => [].values(),
 };
 
-function statement(prepared: StatementSync): SqliteStatement {
+function statement(prepared: StatementSync, translating: Translate): SqliteStatement {
   return {
     reader: prepared.columns().length > 0,
     all: (parameters) => translating(() => prepared.all(...(parameters as SQLInputValue[]))),
@@ -48,28 +56,21 @@ function statement(prepared: StatementSync): SqliteStatement {
   };
 }
 
-function translating<T>(action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    throw storageError(error);
-  }
-}
+type Translate = <T>(action: () => T) => T;
 
 /**
  * Turns an error of node:sqlite into what a person can act on.
+ * @param diskFull asked about input/output errors: SQLite reports a full disk under many names, depending on the file
  * @returns a CodedError for full disks, failing disks, damaged files and the like; otherwise the error itself
  */
-export function storageError(error: unknown): unknown {
+export function storageError(error: unknown, diskFull: () => boolean): unknown {
   const detail = error instanceof Error ? error.message : String(error);
-  switch (primaryCode(error)) {
-    case FULL:
-      return new CodedError(
-        'disk-full',
-        507,
-        'The disk that holds the data folder is full, nothing was changed. Free some space and try again.',
-        detail,
-      );
+  const code = primaryCode(error);
+  if (code === FULL || (code === IOERR && diskFull())) {
+    const sentence = 'The disk that holds the data folder is full, nothing was changed. Free some space and try again.';
+    return new CodedError('disk-full', 507, sentence, detail);
+  }
+  switch (code) {
     case IOERR:
       return new CodedError(
         'storage-failed',
