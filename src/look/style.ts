@@ -7,14 +7,14 @@ import { createHash } from 'node:crypto';
 const tokens = `
 :root{color-scheme:light dark;
 --page:#f5f3f0;--surface:#fff;--text:#23201c;--quiet:#5f594f;--line:#ded9d1;--edge:#857d72;
---accent:#0b5f56;--accent-strong:#084840;--on-accent:#fff;--light:#ffe3a3;
+--accent:#0b5f56;--accent-strong:#084840;--on-accent:#fff;--mark:#0b5f56;--light:#ffe3a3;
 --bad:#a1261b;--bad-wash:#fcefed;--look:#7a4b00;--look-wash:#fdf4e2;--good:#0b5f56;--good-wash:#e8f3f1;
 --shadow:0 1px 2px rgb(35 32 28/.06),0 8px 24px rgb(35 32 28/.07);--radius:10px;
 --sans:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",Ubuntu,Cantarell,"Helvetica Neue",Arial,sans-serif;
 --mono:ui-monospace,"SF Mono",Menlo,Consolas,"Liberation Mono",monospace}
 @media (prefers-color-scheme:dark){:root{
 --page:#171513;--surface:#211e1b;--text:#ece7e0;--quiet:#aea69b;--line:#39342f;--edge:#857c71;
---accent:#63c5b4;--accent-strong:#86d8ca;--on-accent:#06241f;--light:#3a2c0c;
+--accent:#63c5b4;--accent-strong:#86d8ca;--on-accent:#06241f;--mark:#2a8a7c;
 --bad:#ffa195;--bad-wash:#3a1f1b;--look:#f0c274;--look-wash:#362a14;--good:#63c5b4;--good-wash:#17302c;
 --shadow:0 1px 2px rgb(0 0 0/.3)}}
 `;
@@ -26,8 +26,10 @@ body{margin:0;min-height:100vh;min-height:100dvh;display:flex;flex-direction:col
 padding:0 16px;overflow-wrap:anywhere}
 .top{width:100%;max-width:416px;display:flex;align-items:center;gap:10px;padding:48px 0 20px;font-weight:500}
 .wide .top{max-width:880px;padding-top:20px}
-.top svg{width:28px;height:28px;flex:none;color:var(--accent)}
+.top svg{width:28px;height:28px;flex:none;color:var(--mark)}
+.top>span{white-space:nowrap}
 .top .end{margin-left:auto;display:flex;align-items:center;gap:16px;font-weight:400}
+.top .end button{white-space:nowrap}
 main{width:100%;max-width:416px}
 .wide main{max-width:880px}
 .card{background:var(--surface);border:1px solid var(--line);border-radius:var(--radius);box-shadow:var(--shadow);padding:28px}
@@ -69,6 +71,7 @@ dl{margin:20px 0 0;border-top:1px solid var(--line)}
 dl div{padding:10px 0;border-bottom:1px solid var(--line)}
 dt{color:var(--quiet);font-size:.875rem}
 dd{margin:0}
+dl+p{margin-top:20px}
 code{font:.875rem/1.5 var(--mono)}
 .going{display:flex;align-items:center;gap:12px;margin:0 0 16px}
 .icon{width:40px;height:40px;flex:none;border-radius:8px;object-fit:contain;display:grid;place-items:center;
@@ -82,7 +85,7 @@ background:var(--good-wash);color:var(--accent);font-weight:500;font-size:1.125r
 .empty p{margin:8px auto}
 footer{width:100%;max-width:416px;color:var(--quiet);font-size:.8125rem;padding:20px 0 32px;display:flex;flex-wrap:wrap;gap:2px 16px;justify-content:space-between}
 .wide footer{max-width:880px}
-@media (max-width:480px){.top{padding-top:24px}.card{padding:22px 20px}}
+@media (max-width:480px){.top{padding-top:24px}.wide .top{flex-wrap:wrap}.wide .end{width:100%;margin:0;justify-content:space-between}.card{padding:22px 20px}}
 @media (prefers-reduced-motion:no-preference){button,.button,.apps a{transition:background-color .12s,border-color .12s}}
 @media (forced-colors:active){.note{border:1px solid}}
 `;

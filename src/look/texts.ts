@@ -8,7 +8,6 @@ const english = {
   errorCode: 'Code',
   back: 'Go back',
   home: 'Your applications',
-  continue: 'Continue',
 
   durations: {
     /** @param seconds whole seconds from now */
@@ -30,7 +29,6 @@ const english = {
     usernameMissing: 'Enter your username or email address.',
     passwordMissing: 'Enter your password.',
     wrong: 'The username or the password is not right. Check both and try again.',
-    stale: 'This page was open for too long. Please sign in once more.',
   },
 
   limited: {
@@ -84,8 +82,7 @@ const english = {
     heading: (application: string) => `You may not open ${application}`,
     you: 'You are signed in as',
     asked: 'You asked for',
-    why: 'Reason',
-    notYou: 'Is this not you? Sign in with another account.',
+    notYou: 'Not you? Use another account.',
     switch: 'Use another account',
     ask: 'If you think you should have access, ask the person who runs this server, and tell them the request number below.',
     /** what the person reads for each reason word of an access decision */
@@ -120,11 +117,6 @@ const english = {
       title: 'Sign-in did not work',
       what: 'The request of the application could not be fulfilled.',
       todo: 'Go back to the application and try again.',
-    },
-    'login-loop': {
-      title: 'Sign-in does not hold',
-      what: 'You signed in, but your browser did not send our cookie back.',
-      todo: 'Allow cookies for this site, then try again.',
     },
     'hint-invalid': {
       title: 'Sign-out did not work',

@@ -6,21 +6,24 @@ import { CSRF_FIELD, formTokenMatches } from './cookies.ts';
 import type { Form } from './forms.ts';
 
 /**
- * @throws CodedError `not-same-origin` when the browser says the form came from elsewhere, `form-expired` when it does
- *   not carry this browser's token
+ * A browser's own word about where a form came from decides. Without it (no browser, or an old one) the form must carry
+ * this browser's token. The token alone could not decide: of tabs opened at the same moment only one keeps its cookie.
+ * @throws CodedError `not-same-origin` when the browser says the form came from elsewhere, `form-expired` when nothing
+ *   shows that it came from here
  */
 export function checkForm(request: FastifyRequest, form: Form): void {
-  if (!fromOurPages(request)) throw refusal('not-same-origin');
-  if (!formTokenMatches(request, form.text(CSRF_FIELD))) throw refusal('form-expired');
+  const origin = saidOrigin(request);
+  if (origin === 'other') throw refusal('not-same-origin');
+  if (origin === 'unsaid' && !formTokenMatches(request, form.text(CSRF_FIELD))) throw refusal('form-expired');
 }
 
-/** Browsers say where a form came from in at least one of two headers; clients without both are no browsers. */
-function fromOurPages(request: FastifyRequest): boolean {
+function saidOrigin(request: FastifyRequest): 'same' | 'other' | 'unsaid' {
   const site = request.headers['sec-fetch-site'];
   // Sent to https and localhost only, and then more telling than Origin: it needs no guess about our own scheme
-  if (site !== undefined) return site === 'same-origin';
+  if (site !== undefined) return site === 'same-origin' ? 'same' : 'other';
   const { origin } = request.headers;
-  return origin === undefined || origin === `${request.link.scheme}://${request.link.host}`;
+  if (origin === undefined) return 'unsaid';
+  return origin === `${request.link.scheme}://${request.link.host}` ? 'same' : 'other';
 }
 
 function refusal(code: 'not-same-origin' | 'form-expired'): CodedError {
