@@ -22,7 +22,7 @@ export function announcement({ settings, port, setupToken, more = [] }: Announce
     lines.push('         to choose the password of the administrator akadmin. This link works once.');
     lines.push(`         From another machine, write its name or address instead of localhost.`);
   }
-  for (const line of more) lines.push(`  ${line}`);
+  for (const line of more) lines.push(line === '' ? '' : `  ${line}`);
   lines.push('', '  Stop with Ctrl+C. Settings: docs/reference/settings.md', '');
   return `${lines.join('\n')}\n`;
 }

@@ -123,6 +123,7 @@ export class Outpost {
         onConfiguration: (configuration) => {
           this.#tell({ kind: 'configure', ...configuration });
           this.#gauges.updated(configuration.outpost.name, control.instance, Date.now() / 1000);
+          this.#gauges.connection(configuration.outpost.name, control.instance, control.up);
           this.#configured.resolve();
         },
         onEvents: (batch) => this.#tell({ kind: 'events', batch }),
