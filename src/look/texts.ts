@@ -42,6 +42,8 @@ const english = {
     question: (name: string) => `You are signed in as ${name}. Signing out ends your sign-in for every application.`,
     questionApplication: (name: string, application: string) =>
       `You are signed in as ${name}. Do you want to sign out of ${application}?`,
+    questionEverything: (name: string, application: string) =>
+      `You are signed in as ${name}. Signing out of ${application} signs you out of all other applications too.`,
     submit: 'Sign out',
     stay: 'Stay signed in',
     done: 'You are signed out',

@@ -46,6 +46,11 @@ export function formToken(ctx: ServerContext, request: FastifyRequest, reply: Fa
   return token;
 }
 
+/** @returns whether this browser keeps our cookies at all */
+export function hasFormToken(request: FastifyRequest): boolean {
+  return CSRF_SHAPE.test(read(request, CSRF_COOKIE));
+}
+
 /** @returns whether the field of a form carries the token of this browser */
 export function formTokenMatches(request: FastifyRequest, field: string): boolean {
   const cookie = read(request, CSRF_COOKIE);

@@ -13,6 +13,8 @@ export interface Denial {
   application: ApplicationRow;
   provider: ProviderRow;
   live: LiveSession;
+  /** path of this server that was asked for: where to go on as somebody else */
+  next: string;
   /** reason words of checkAccess() */
   reasons: readonly string[];
   /** sentences rules gave */
@@ -33,7 +35,7 @@ export function sendDenied(
     person: { name: live.user.name, username: live.user.username },
     asked: provider.external_host,
     reasons: [...new Set([...denial.reasons.map(sentence), ...denial.messages])],
-    switchAccount: signOutForm(ctx, request, reply, { label: texts.denied.switch, next: request.url }),
+    switchAccount: signOutForm(ctx, request, reply, { label: texts.denied.switch, next: denial.next }),
     back: ctx.settings.webPath + PORTAL,
   });
   return sendPage(reply, rendered, 403);

@@ -133,6 +133,9 @@ describe('the login page', () => {
     const expired = await noCookies.submitHtml(LOGIN, html, fields);
     assert.equal(expired.status, 403);
     assert.match(await expired.text(), /form-expired/);
+    noCookies.cookies.clear();
+    const blocked = await noCookies.submitHtml(LOGIN, html, fields, { 'sec-fetch-site': 'same-origin' });
+    assert.match(await blocked.text(), /cookies are blocked/);
     assert.equal((await v.submit(LOGIN, fields, { 'sec-fetch-site': 'same-origin', origin: server.base })).status, 303);
     // of two tabs opened at once only one keeps its cookie, and both must work
     const other = await (await v.ask(`${LOGIN}?again=1`)).text();

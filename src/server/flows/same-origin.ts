@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { CodedError } from '../../contract/errors.ts';
 import { texts } from '../../look/texts.ts';
-import { CSRF_FIELD, formTokenMatches } from './cookies.ts';
+import { CSRF_FIELD, formTokenMatches, hasFormToken } from './cookies.ts';
 import type { Form } from './forms.ts';
 
 /**
@@ -14,7 +14,9 @@ import type { Form } from './forms.ts';
 export function checkForm(request: FastifyRequest, form: Form): void {
   const origin = saidOrigin(request);
   if (origin === 'other') throw refusal('not-same-origin');
-  if (origin === 'unsaid' && !formTokenMatches(request, form.text(CSRF_FIELD))) throw refusal('form-expired');
+  // Every page with a form sets the cookie: without any, cookies are blocked, and a sign-in would not hold
+  if (origin === 'same' && hasFormToken(request)) return;
+  if (!formTokenMatches(request, form.text(CSRF_FIELD))) throw refusal('form-expired');
 }
 
 function saidOrigin(request: FastifyRequest): 'same' | 'other' | 'unsaid' {

@@ -8,6 +8,7 @@
  */
 import { errors } from 'oidc-provider';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
+import { userByUid } from '../directory/users.ts';
 import { acceptedRedirectUris } from '../proxy-provider/redirect-uris.ts';
 import { providerSecrets } from '../proxy-provider/providers.ts';
 import {
@@ -38,7 +39,7 @@ export class ArtefactAdapter implements Adapter {
       grantId: this.#model === 'Grant' ? id : payload.grantId,
       sid: live?.session.sid ?? payload.sessionUid,
       clientId: payload.clientId,
-      userId: live?.user.id,
+      userId: (live?.user ?? (await userByUid(ctx.db, payload.accountId ?? '')))?.id,
       expires: expiresIn === undefined ? undefined : Date.now() + expiresIn * 1000 + REPLAY_MEMORY_MS,
     });
   }

@@ -7,8 +7,7 @@ import { LRUCache } from 'lru-cache';
 import { checkAccess } from '../access/check-access.ts';
 import type { ServerContext } from '../context.ts';
 import type { LiveSession } from '../directory/sessions.ts';
-import { writeAudit } from '../events/audit.ts';
-import { modelRef } from '../events/audit.ts';
+import { modelRef, writeAudit } from '../events/audit.ts';
 import { redirect, sendError } from '../flows/answers.ts';
 import { sendDenied } from '../flows/denied.ts';
 import { formOf, queryOf } from '../flows/forms.ts';
@@ -51,7 +50,7 @@ export function authorizeRoutes(ctx: ServerContext, scope: FastifyInstance, engi
       const access = await checkAccess(ctx.db, live.user, client.application);
       if (!access.passing) {
         if (silent) return answerError(reply, redirectUri, received, 'access_denied');
-        return sendDenied(ctx, request, reply, { ...client, live, ...access });
+        return sendDenied(ctx, request, reply, { ...client, live, ...access, next: authorizePath(ctx, received) });
       }
       if (silent && (await hintNamesAnother(ctx, received, client, live))) {
         return answerError(reply, redirectUri, received, 'login_required');
@@ -122,8 +121,11 @@ async function prepared(
 function loginAddress(ctx: ServerContext, received: URLSearchParams, live: LiveSession | undefined): string {
   const back = new URLSearchParams(received);
   back.set(PROVE_AFTER, String(Math.floor(Date.now() / 1000)));
-  const next = `${ctx.settings.webPath}application/o/authorize/?${back.toString()}`;
-  return loginPath(ctx.settings, { next, again: live !== undefined });
+  return loginPath(ctx.settings, { next: authorizePath(ctx, back), again: live !== undefined });
+}
+
+function authorizePath(ctx: ServerContext, parameters: URLSearchParams): string {
+  return `${ctx.settings.webPath}application/o/authorize/?${parameters.toString()}`;
 }
 
 interface Outcome {

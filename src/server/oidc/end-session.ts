@@ -80,14 +80,16 @@ function sendQuestion(
   ctx: ServerContext,
   request: FastifyRequest,
   reply: FastifyReply,
-  { application }: Client,
+  { application, provider }: Client,
   live: LiveSession,
 ) {
+  const question =
+    provider.sign_out === 'application' ? texts.logout.questionApplication : texts.logout.questionEverything;
   const action = `${ctx.settings.webPath}application/o/${application.slug}/end-session/`;
   const rendered = donePage({
     ...surroundings(ctx, request),
     title: texts.logout.title,
-    what: texts.logout.questionApplication(displayName(live.user), application.name),
+    what: question(displayName(live.user), application.name),
     actions: [
       html`<form class="inline" method="post" action="${action}">
         <input type="hidden" name="${CSRF_FIELD}" value="${formToken(ctx, request, reply)}" />

@@ -386,7 +386,7 @@ describe('the OpenID Provider', () => {
       const other = await tokenOf(await signedIn());
       for (const query of ['', `?id_token_hint=${other}`]) {
         const answer = await visitor.ask(path(wiki) + query);
-        assert.match(await answer.text(), /Do you want to sign out of Team Wiki/);
+        assert.match(await answer.text(), /Signing out of Team Wiki signs you out of all/);
         assert.equal((await visitor.ask('/if/user/')).status, 200);
       }
       assert.equal((await introspect(other))['active'], true);
