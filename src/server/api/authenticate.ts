@@ -1,8 +1,8 @@
 /**
  * Who calls the REST API, and what they may (spec/server.md 10, docs/architecture.md decision 6).
  *
- * A Bearer key (API token, or the embedded outpost's boot secret on its own calls), else the browser's session. A
- * session alone never changes anything: the request must also show that it comes from a page of ours.
+ * A Bearer key (API token, OAuth access token for this API, or the embedded outpost's boot secret on its own calls),
+ * else the browser's session. The server's secret key is never a credential (design/architecture.md 4). A session alone never changes anything: the request must also show that it comes from a page of ours.
  * Routes say who may call them; those that say nothing are for superusers.
  */
 import { timingSafeEqual } from 'node:crypto';
@@ -10,8 +10,10 @@ import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
 import { CodedError } from '../../contract/errors.ts';
 import type { ServerContext } from '../context.ts';
 import { isSuperuser } from '../directory/membership.ts';
+import { userByUid } from '../directory/users.ts';
 import type { Actor } from '../events/audit.ts';
 import { CSRF_COOKIE, sessionKey } from '../flows/cookies.ts';
+import { liveAccessToken } from '../oidc/tokens.ts';
 import { authenticateBearer } from '../outposts/authenticate.ts';
 import type { OutpostRow, UserRow } from '../storage/rows.ts';
 import { forbidden } from './errors.ts';
@@ -38,6 +40,8 @@ declare module 'fastify' {
   }
 }
 
+/** Scope an access token must carry to open this API (spec/server.md 10). */
+const API_SCOPE = 'goauthentik.io/api';
 const CSRF_HEADER = 'x-authentik-csrf';
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -81,7 +85,7 @@ export function guard(ctx: ServerContext): onRequestAsyncHookHandler {
 async function authenticate(ctx: ServerContext, request: FastifyRequest): Promise<Principal | undefined> {
   const key = bearerKey(request.headers.authorization);
   if (key !== undefined) {
-    const found = key === '' ? undefined : await authenticateBearer(ctx, key, request.link.internal);
+    const found = key === '' ? undefined : await ownerOf(ctx, key, request.link.internal);
     if (!found) throw new CodedError('token-invalid', 403, 'Token invalid/expired');
     return principalOf(ctx, found.user, found.outpost, undefined);
   }
@@ -97,6 +101,16 @@ async function authenticate(ctx: ServerContext, request: FastifyRequest): Promis
   }
   await ctx.sessions.touch(found.session, request.link.clientIp, request.headers['user-agent'] ?? '');
   return principalOf(ctx, found.user, undefined, found.session.sid);
+}
+
+/** Owner of an API token, or of an OAuth access token that was issued for this API. */
+async function ownerOf(ctx: ServerContext, key: string, internal: boolean) {
+  const found = await authenticateBearer(ctx, key, internal);
+  if (found !== undefined || key.split('.').length !== 3) return found;
+  const live = await liveAccessToken(ctx, key);
+  if (live === undefined || !live.scopes.includes(API_SCOPE)) return undefined;
+  const user = await userByUid(ctx.db, String(live.claims.sub));
+  return user?.is_active === 1 ? { user, outpost: undefined } : undefined;
 }
 
 async function principalOf(

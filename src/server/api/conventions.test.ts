@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { applicationBySlug } from '../access/applications.ts';
+import { userByUsername } from '../directory/users.ts';
+import { issuerOf } from '../oidc/issuer.ts';
+import { issueTokens } from '../oidc/tokens.ts';
+import { providerById } from '../proxy-provider/providers.ts';
 import { CSRF_COOKIE, SESSION_COOKIE } from '../flows/cookies.ts';
 import type { Api } from './server.test-helper.ts';
-import { EMBEDDED_TOKEN, startApi } from './server.test-helper.ts';
+import { EMBEDDED_TOKEN, flows, startApi } from './server.test-helper.ts';
 import { decode, decodePage, strict } from './strict.test-helper.ts';
 
 interface Pagination {
@@ -201,6 +209,51 @@ describe('conventions of the REST API', () => {
       assert.equal(inside.status, 200);
     });
 
+    it('HEAD is guarded like GET', async () => {
+      assert.equal((await api.call('HEAD', 'core/users/', undefined, { token: '' })).status, 403);
+      assert.equal((await api.call('HEAD', 'core/users/')).status, 200);
+    });
+
+    it('the secret key is no credential', async () => {
+      const secret = readFileSync(join(api.ctx.settings.data, 'secret.key'), 'utf8').trim();
+      assert.ok(secret.length > 20);
+      for (const internal of [false, true]) {
+        assert.equal((await api.call('GET', 'core/users/me/', undefined, { token: secret, internal })).status, 403);
+      }
+    });
+
+    it('an OAuth access token opens the API only with the scope for it, and only while it lives', async () => {
+      const { ctx } = api;
+      const made = await api.ok('POST', 'providers/proxy/', {
+        ...(await flows(api)),
+        name: 'oauth',
+        mode: 'forward_single',
+        external_host: 'https://oauth.example.test',
+      });
+      await api.ok('POST', 'core/applications/', { name: 'O', slug: 'o', provider: made['pk'] });
+      const user = await userByUsername(ctx.db, 'akadmin');
+      const provider = await providerById(ctx.db, Number(made['pk']));
+      const application = await applicationBySlug(ctx.db, 'o');
+      assert.ok(user && provider && application);
+      const issue = async (scopes: string[], extra: { issuer?: string } = {}) => {
+        const issuer = issuerOf(ctx.baseAddress.current(), 'o');
+        const basis = { provider, application, user, sid: '', authTime: Date.now(), amr: [], extension: false };
+        return issueTokens(ctx, { issuer, ...basis, scopes, ...extra });
+      };
+      const status = async (token: string) => (await api.call('GET', 'core/users/me/', undefined, { token })).status;
+      const good = await issue(['openid', 'goauthentik.io/api']);
+      assert.equal(await status(good.accessToken), 200);
+      assert.equal(await status(good.idToken), 403);
+      assert.equal(await status(good.accessToken.slice(0, -2)), 403);
+      assert.equal(await status((await issue(['openid'])).accessToken), 403);
+      assert.equal(
+        await status((await issue(['goauthentik.io/api'], { issuer: 'https://evil.test/' })).accessToken),
+        403,
+      );
+      await ctx.db.deleteFrom('oidc_artefact').execute(); // as revocation does
+      assert.equal(await status(good.accessToken), 403);
+    });
+
     it('a session reads, and changes only what comes from a page of ours', async () => {
       const admin = await api.ctx.db
         .selectFrom('user')
@@ -252,6 +305,24 @@ describe('conventions of the REST API', () => {
     assert.deepEqual(decode(strict.rootConfig, config)['capabilities'], []);
   });
 
+  it('a failure inside is told without its inside', async () => {
+    const broken = await startApi();
+    await sql`drop table scope_mapping`.execute(broken.ctx.db);
+    const answer = await broken.call('GET', 'propertymappings/provider/scope/');
+    assert.ok(answer.status >= 500);
+    assert.deepEqual(Object.keys(answer.body as object), ['detail']);
+    assert.ok(!/scope_mapping|SELECT|sqlite|node_modules/i.test(JSON.stringify(answer.body)));
+    await broken.close();
+  });
+
+  it('answers are never kept by a cache', async () => {
+    const answer = await api.call('GET', 'core/users/');
+    assert.deepEqual(
+      [answer.headers['cache-control'], answer.headers['x-content-type-options']],
+      ['no-store', 'nosniff'],
+    );
+  });
+
   it('describes itself as OpenAPI', async () => {
     const schema = await api.ok('GET', 'schema/', undefined, { token: '' });
     assert.match(String(schema['openapi']), /^3\.1/);
@@ -261,5 +332,13 @@ describe('conventions of the REST API', () => {
     assert.equal(new Set(ids).size, ids.length);
     assert.ok(ids.every((id) => typeof id === 'string' && id !== ''));
     assert.ok(!Object.keys(paths).some((path) => path.includes('/schema/')));
+    const create = paths['/api/v3/core/users/']?.['post'] as unknown as {
+      requestBody: { content: { 'application/json': { schema: { properties: object; required: string[] } } } };
+      responses: Record<string, unknown>;
+    };
+    const { schema: body } = create.requestBody.content['application/json'];
+    assert.deepEqual(body.required, ['username', 'name']);
+    assert.ok('attributes' in body.properties && !('pk' in body.properties));
+    assert.deepEqual(Object.keys(create.responses), ['201', '400', '403', '404']);
   });
 });

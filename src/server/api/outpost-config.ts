@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { ProxyOutpostConfig as View } from '../../contract/api.ts';
 import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../contract/extension.ts';
 import type { ServerContext } from '../context.ts';
+import { baseOf } from '../oidc/issuer.ts';
 import { outpostView } from '../proxy-provider/outpost-view.ts';
 import { operatorHeaderNames } from '../proxy-provider/person-headers.ts';
 import type { ProviderRow } from '../storage/rows.ts';
@@ -19,7 +20,6 @@ import { sameText, search } from './filters.ts';
 import { listQuery, ordering, pageOf, pageOfQuery } from './list.ts';
 import { ProxyOutpostConfig } from './objects/outpost.ts';
 import { operation } from './operation.ts';
-import { requestBase } from './request-base.ts';
 
 const query = listQuery({ name: z.string().optional(), name__iexact: z.string().optional() });
 
@@ -51,7 +51,7 @@ export const outpostConfigRoutes =
       const scopesOf = Map.groupBy(scopes, (row) => row.provider_id);
       const extension = request.headers[EXTENSION_HEADER.toLowerCase()] === EXTENSION_VERSION;
       const managedHeaders = extension ? await operatorHeaderNames(ctx.db) : undefined;
-      const base = requestBase(ctx, request);
+      const base = baseOf(ctx, request);
       return rows.flatMap((provider) => {
         const application = applicationOf.get(provider.id);
         if (!application) return [];

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerContext } from '../context.ts';
+import { baseOf } from '../oidc/issuer.ts';
 import { defaultConfig } from '../outposts/config.ts';
 import { createOutpost, deleteOutpost, outpostByUuid, updateOutpost } from '../outposts/outposts.ts';
 import type { OutpostRow } from '../storage/rows.ts';
@@ -13,7 +14,6 @@ import { sameText, search } from './filters.ts';
 import { containing, listQuery, ordering, pageOf, pageOfQuery } from './list.ts';
 import { Outpost, OutpostHealth, outposts } from './objects/outpost.ts';
 import { noContent, operation } from './operation.ts';
-import { requestBase } from './request-base.ts';
 import { defined, writable } from './validation.ts';
 
 const body = writable(
@@ -116,7 +116,7 @@ export const outpostRoutes =
         }),
       },
       async (request) => ({
-        config: { ...defaultConfig(`${requestBase(ctx, request)}/`, ctx.settings.logLevel) },
+        config: { ...defaultConfig(`${baseOf(ctx, request)}/`, ctx.settings.logLevel) },
       }),
     );
 

@@ -25,7 +25,7 @@ export const rootConfigRoutes: FastifyPluginAsyncZod = async (app) => {
     '/root/config/',
     {
       config: { access: 'anyone' },
-      schema: operation('root_config_retrieve', 'Facts about this server', { 200: Config }),
+      schema: { ...operation('root_config_retrieve', 'Facts about this server', { 200: Config }), security: [] },
     },
     async () => ({
       error_reporting: { enabled: false, sentry_dsn: '', environment: '', send_pii: false, traces_sample_rate: 0 },

@@ -32,7 +32,7 @@ export interface Answer {
   headers: Record<string, unknown>;
 }
 
-type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface Api {
   ctx: ServerContext;
@@ -73,8 +73,9 @@ export async function startApi(webPath = '/'): Promise<Api> {
     httpPort: 9000,
   });
   await bootstrap(ctx);
+  const loggerInstance: FastifyBaseLogger = log;
   const app = fastify({
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance,
     routerOptions: { maxParamLength: 300 },
   });
   enforceLink(app, CREDENTIAL);
