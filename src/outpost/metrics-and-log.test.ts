@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { AccessLog, processLog, redactTarget } from './access-log.ts';
+import type { AccessEntry } from './access-log.ts';
+import { Metrics, OutpostGauges, sumMetrics } from './metrics.ts';
+
+describe('Metrics', () => {
+  const make = () => {
+    const metrics = new Metrics();
+    metrics.configure('out', ['app.test']);
+    return metrics;
+  };
+
+  it('sums workers, with the published names and labels', async () => {
+    const [a, b, gauges] = [make(), make(), new OutpostGauges()];
+    a.request('GET', 'app.test', 'app', 0.004);
+    b.request('GET', 'app.test', 'app', 0.2);
+    b.upstream('POST', 'https', 'app.test', 'backend:80', 0.1);
+    b.decision('allow', 'session');
+    a.decision('allow', 'session');
+    gauges.updated('out', 'uuid-1', 1234);
+    gauges.connection('out', 'uuid-1', true);
+    const text = await sumMetrics([await a.snapshot(), await b.snapshot(), await gauges.snapshot()]);
+    const labels = 'outpost_name="out",method="GET",host="app.test",type="app"';
+    assert.ok(text.includes(`authentik_outpost_proxy_request_duration_seconds_count{${labels}} 2`), text);
+    assert.ok(text.includes(`authentik_outpost_proxy_request_duration_seconds_bucket{le="0.005",${labels}} 1`));
+    assert.match(
+      text,
+      /authentik_outpost_proxy_upstream_response_duration_seconds_count\{outpost_name="out",method="POST",scheme="https",host="app\.test",upstream_host="backend:80"\} 1/,
+    );
+    assert.match(text, /gatehouse_outpost_decisions_total\{outpost_name="out",verdict="allow",reason="session"\} 2/);
+    assert.match(
+      text,
+      /authentik_outpost_info\{outpost_name="out",outpost_type="proxy",uuid="uuid-1",version="[\d.]+",build=""\} 1/,
+    );
+    assert.match(text, /authentik_outpost_last_update\{.*\} 1234/);
+    assert.match(text, /authentik_outpost_connection\{outpost_name="out",outpost_type="proxy",uuid="uuid-1"\} 1/);
+  });
+
+  it('makes no series out of what clients send', async () => {
+    const metrics = make();
+    for (let i = 0; i < 100; i++) metrics.request(`M${i}`, `h${i}.evil.test`, 'app', 1);
+    const text = await sumMetrics([await metrics.snapshot()]);
+    assert.ok(text.includes('method="other",host="other",type="app"} 100'));
+    assert.ok(!text.includes('evil'));
+  });
+
+  it('goes on counting after a change of configuration, and counts nothing before the first', async () => {
+    const metrics = new Metrics();
+    metrics.request('GET', 'app.test', 'app', 1);
+    metrics.configure('out', ['app.test']);
+    metrics.request('GET', 'app.test', 'app', 1);
+    metrics.configure('out', ['app.test', 'b.test']);
+    metrics.request('GET', 'app.test', 'app', 1);
+    const text = await sumMetrics([await metrics.snapshot()]);
+    assert.ok(text.includes('_count{outpost_name="out",method="GET",host="app.test",type="app"} 2'), text);
+    assert.ok(!text.includes('outpost_name=""'));
+  });
+});
+
+describe('redactTarget', () => {
+  const cases: [string, string][] = [
+    ['/a/b', '/a/b'],
+    ['/a?x=1&y', '/a?x=1&y'],
+    ['/cb?code=abc&state=def&x=1', '/cb?code=[redacted]&state=[redacted]&x=1'],
+    ['/cb?CODE=abc&%63ode=abc', '/cb?CODE=[redacted]&%63ode=[redacted]'],
+    ['/end?id_token_hint=eyJ', '/end?id_token_hint=[redacted]'],
+    ['/start?rd=https://a.test/x?token=s', '/start?rd=https://a.test/x?[redacted]'],
+    ['/start?rd=https%3A%2F%2Fa.test%2Fx%3Ftoken%3Ds&b=1', '/start?rd=https%3A%2F%2Fa.test%2Fx?[redacted]&b=1'],
+    ['/x?%=1', '/x?%=1'],
+    [`/${'a'.repeat(600)}`, `/${'a'.repeat(511)}…`],
+  ];
+  for (const [given, shown] of cases) it(given.slice(0, 60), () => assert.equal(redactTarget(given), shown));
+});
+
+describe('AccessLog', () => {
+  const entry: AccessEntry = {
+    method: 'GET',
+    target: '/x?code=secret-code',
+    host: 'app.test',
+    scheme: 'https',
+    status: 200,
+    runtime: 1.23456,
+    remote: '192.0.2.1',
+    provider: 'App',
+    user: 'alice',
+    verdict: 'allow',
+    reasons: ['session'],
+    requestId: 'r1',
+    rawHeaders: ['User-Agent', 'curl', 'Cookie', 'secret-cookie', 'AUTHORIZATION', 'secret-auth', 'X-Other', 'o'],
+  };
+
+  function lines(level: string): { log: AccessLog; written: string[] } {
+    const written: string[] = [];
+    const { log } = processLog(level, 'test', { write: (line) => void written.push(line) });
+    return { log: new AccessLog(log, ['User-Agent', 'Cookie', 'Authorization']), written };
+  }
+
+  it('writes the published fields and no secret, whatever headers are asked for', () => {
+    const { log, written } = lines('info');
+    log.write(entry);
+    const line = JSON.parse(written[0]!) as Record<string, unknown>;
+    assert.equal(line['event'], '/x?code=[redacted]');
+    assert.equal(line['runtime'], '1.235');
+    assert.equal(line['user_agent'], 'curl');
+    assert.equal(line['level'], 'info');
+    assert.equal(line['logger'], 'authentik.outpost.proxyv2.application');
+    assert.deepEqual([line['name'], line['user'], line['status'], line['remote']], ['App', 'alice', 200, '192.0.2.1']);
+    assert.ok(!Number.isNaN(Date.parse(String(line['timestamp']))));
+    assert.ok(!written[0]!.includes('secret'));
+  });
+
+  it('writes nothing when the level is higher', () => {
+    const { log, written } = lines('warn');
+    log.write(entry);
+    assert.deepEqual(written, []);
+  });
+});
