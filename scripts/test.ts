@@ -14,7 +14,7 @@ const KINDS: Readonly<Record<string, { files: string[]; exclude: string[]; timeo
   quick: {
     files: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: ['**/*.long.test.ts'],
-    timeoutMs: 5 * MINUTE_MS,
+    timeoutMs: 10 * MINUTE_MS,
   },
   long: { files: ['src/**/*.long.test.ts', 'test/**/*.long.test.ts'], exclude: [], timeoutMs: 120 * MINUTE_MS },
   attack: { files: ['test/attack/**/*.test.ts'], exclude: ['**/*.long.test.ts'], timeoutMs: 10 * MINUTE_MS },
