@@ -25,11 +25,6 @@ export function bindingByUuid(db: Db, uuid: string): Promise<BindingRow | undefi
   return db.selectFrom('policy_binding').selectAll().where('uuid', '=', uuid).executeTakeFirst();
 }
 
-/** Bindings of a target in their order, disabled ones too. */
-export function bindingsOf(db: Db, target: string): Promise<BindingRow[]> {
-  return db.selectFrom('policy_binding').selectAll().where('target', '=', target).orderBy('order_').execute();
-}
-
 /** @throws InvalidInput by field; `non_field_errors` unless exactly one of group and user is given */
 export async function createBinding(tx: Change, input: BindingInput): Promise<BindingRow> {
   const row = {

@@ -40,37 +40,6 @@ export async function isSuperuser(db: Db, userId: number): Promise<boolean> {
   return (await allGroups(db, userId)).some((group) => group.is_superuser === 1);
 }
 
-/** Direct members of a group. */
-export async function memberIds(db: Db, groupUuid: string): Promise<number[]> {
-  const rows = await db
-    .selectFrom('group_member')
-    .select('user_id')
-    .where('group_uuid', '=', groupUuid)
-    .orderBy('user_id')
-    .execute();
-  return rows.map((row) => row.user_id);
-}
-
-export async function parentUuids(db: Db, groupUuid: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('group_parent')
-    .select('parent_uuid')
-    .where('group_uuid', '=', groupUuid)
-    .orderBy('parent_uuid')
-    .execute();
-  return rows.map((row) => row.parent_uuid);
-}
-
-export async function childUuids(db: Db, groupUuid: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('group_parent')
-    .select('group_uuid')
-    .where('parent_uuid', '=', groupUuid)
-    .orderBy('group_uuid')
-    .execute();
-  return rows.map((row) => row.group_uuid);
-}
-
 /** The group and everything below it. */
 export async function withDescendants(db: Db, groupUuid: string): Promise<string[]> {
   const rows = await db

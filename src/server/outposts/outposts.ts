@@ -30,27 +30,6 @@ export function outpostOfUser(db: Db, userId: number): Promise<OutpostRow | unde
   return db.selectFrom('outpost').selectAll().where('user_id', '=', userId).executeTakeFirst();
 }
 
-export async function providerIdsOf(db: Db, uuid: string): Promise<number[]> {
-  const rows = await db
-    .selectFrom('outpost_provider')
-    .select('provider_id')
-    .where('outpost_uuid', '=', uuid)
-    .orderBy('provider_id')
-    .execute();
-  return rows.map((row) => row.provider_id);
-}
-
-/** Outposts that serve a provider, by name. */
-export function outpostsOf(db: Db, providerId: number): Promise<OutpostRow[]> {
-  return db
-    .selectFrom('outpost')
-    .innerJoin('outpost_provider', 'outpost_provider.outpost_uuid', 'outpost.uuid')
-    .where('provider_id', '=', providerId)
-    .selectAll('outpost')
-    .orderBy('name')
-    .execute();
-}
-
 export const tokenIdentifier = (uuid: string) => `ak-outpost-${uuid}-api`;
 
 /**

@@ -5,10 +5,8 @@ import type {
   ProviderMode,
   ProxyOutpostConfig,
 } from '../../contract/api.ts';
-import type { ServerContext } from '../context.ts';
 import type { Keyring } from '../storage/keyring.ts';
 import type { ApplicationRow, ProviderRow } from '../storage/rows.ts';
-import { operatorHeaderNames } from './person-headers.ts';
 import { accessTokenSeconds, providerSecrets } from './providers.ts';
 
 export interface OutpostViewInput {
@@ -22,6 +20,7 @@ export interface OutpostViewInput {
   managedHeaders: string[] | undefined;
 }
 
+/** One item of `/outposts/proxy/`. */
 export function outpostView(keyring: Keyring, input: OutpostViewInput): ProxyOutpostConfig {
   const { provider, application, scopes, base, managedHeaders } = input;
   const view: ProxyOutpostConfig = {
@@ -49,38 +48,8 @@ export function outpostView(keyring: Keyring, input: OutpostViewInput): ProxyOut
   return managedHeaders === undefined ? view : { ...view, gatehouse: extension(provider, managedHeaders) };
 }
 
-/**
- * Everything an outpost serves: its providers that have an application, by name.
- * @param extended for one of our own outposts
- * @param base address of the server without a slash at the end, one of ctx.baseAddress.allowed()
- */
-export async function outpostViews(
-  ctx: ServerContext,
-  outpostUuid: string,
-  extended: boolean,
-  base: string = ctx.baseAddress.current(),
-): Promise<ProxyOutpostConfig[]> {
-  const mine = ctx.db.selectFrom('outpost_provider').select('provider_id').where('outpost_uuid', '=', outpostUuid);
-  const providers = await ctx.db
-    .selectFrom('proxy_provider')
-    .selectAll()
-    .where('id', 'in', mine)
-    .orderBy('name')
-    .execute();
-  const applications = await ctx.db.selectFrom('application').selectAll().where('provider_id', 'in', mine).execute();
-  const byProvider = new Map(applications.map((application) => [application.provider_id, application]));
-  const scopes = await scopesByProvider(ctx, outpostUuid);
-  const managedHeaders = extended ? await operatorHeaderNames(ctx.db) : undefined;
-  return providers.flatMap((provider) => {
-    const application = byProvider.get(provider.id);
-    if (application === undefined) return [];
-    const input = { provider, application, scopes: scopes.get(provider.id) ?? [], base, managedHeaders };
-    return [outpostView(ctx.keyring, input)];
-  });
-}
-
 /** The eleven keys (spec/server.md 7.5); strict clients refuse any other. */
-export function oidcConfiguration(base: string, slug: string): OpenIDConnectConfiguration {
+function oidcConfiguration(base: string, slug: string): OpenIDConnectConfiguration {
   return {
     issuer: `${base}/application/o/${slug}/`,
     authorization_endpoint: `${base}/application/o/authorize/`,
@@ -94,25 +63,6 @@ export function oidcConfiguration(base: string, slug: string): OpenIDConnectConf
     subject_types_supported: ['public'],
     token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic'],
   };
-}
-
-async function scopesByProvider(ctx: ServerContext, outpostUuid: string): Promise<Map<number, string[]>> {
-  const rows = await ctx.db
-    .selectFrom('provider_scope_mapping')
-    .innerJoin('scope_mapping', 'scope_mapping.uuid', 'provider_scope_mapping.mapping_uuid')
-    .innerJoin('outpost_provider', 'outpost_provider.provider_id', 'provider_scope_mapping.provider_id')
-    .where('outpost_provider.outpost_uuid', '=', outpostUuid)
-    .select(['provider_scope_mapping.provider_id', 'scope_name'])
-    .distinct()
-    .orderBy('scope_name')
-    .execute();
-  const scopes = new Map<number, string[]>();
-  for (const { provider_id, scope_name } of rows) {
-    const names = scopes.get(provider_id);
-    if (names === undefined) scopes.set(provider_id, [scope_name]);
-    else names.push(scope_name);
-  }
-  return scopes;
 }
 
 function extension(provider: ProviderRow, managed_headers: string[]): ProviderExtension {

@@ -8,10 +8,8 @@ import type { ServerContext } from '../context.ts';
 import { createGroup } from '../directory/groups.ts';
 import { createUser, updateUser } from '../directory/users.ts';
 import { eventsAfter, readCursor } from '../events/identity-log.ts';
-import { embeddedOutpost } from '../outposts/embedded.ts';
-import { updateOutpost } from '../outposts/outposts.ts';
 import { evaluateScopes } from './evaluate-scopes.ts';
-import { outpostViews } from './outpost-view.ts';
+import { outpostView } from './outpost-view.ts';
 import { operatorHeaderNames, tokenExtension } from './person-headers.ts';
 import {
   configureProvider,
@@ -281,35 +279,24 @@ const OIDC_KEYS =
   );
 
 describe('what an outpost is told', () => {
-  it('has exactly the published keys, for its own providers with an application, by name', async () => {
+  it('has exactly the published keys, and our own beside them only when asked', async () => {
     await using server = await testServer();
-    const { ctx } = server;
-    const b = await server.protect('b', { access_token_validity: 'minutes=90' });
-    const a = await server.protect('a');
-    const lonely = await make(ctx);
-    await server.protect('elsewhere');
-    const outpost = await embeddedOutpost(ctx.db);
-    assert.ok(outpost);
-    await ctx.change((tx) => updateOutpost(tx, outpost.uuid, { providers: [b.provider.id, a.provider.id, lonely.id] }));
-    const views = await outpostViews(ctx, outpost.uuid, false);
-    assert.deepEqual(
-      views.map((view) => view.name),
-      ['a', 'b'],
-    );
-    const view = views[1];
-    assert.ok(view);
+    const { keyring, db } = server.ctx;
+    const made = await server.protect('b', { access_token_validity: 'minutes=90' });
+    const base = 'https://auth.example.test/auth';
+    const input = { ...made, base, scopes: await scopeNames(db, made.provider.id) };
+    const view = outpostView(keyring, { ...input, managedHeaders: undefined });
     assert.deepEqual(Object.keys(view).sort(), VIEW_KEYS.toSorted());
     assert.deepEqual(Object.keys(view.oidc_configuration).sort(), OIDC_KEYS.toSorted());
-    assert.equal(view.oidc_configuration.issuer, 'http://localhost:9000/application/o/b/');
+    assert.equal(view.oidc_configuration.issuer, `${base}/application/o/b/`);
     assert.deepEqual(view.oidc_configuration.id_token_signing_alg_values_supported, ['RS256']);
     assert.equal(view.access_token_validity, 5400);
     assert.deepEqual(view.scopes_to_request, FORCED);
-    const [ours] = await outpostViews(ctx, outpost.uuid, true);
-    assert.deepEqual(ours?.gatehouse, {
-      host: 'backend',
-      sign_out: 'everything',
-      managed_headers: [],
-      previous_cookie_secret: '',
+    assert.equal(view.client_secret, providerSecrets(keyring, made.provider).client_secret);
+    const ours = outpostView(keyring, { ...input, managedHeaders: ['x-team'] });
+    assert.deepEqual(ours, {
+      ...view,
+      gatehouse: { host: 'backend', sign_out: 'everything', managed_headers: ['x-team'], previous_cookie_secret: '' },
     });
   });
 });

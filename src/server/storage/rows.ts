@@ -13,4 +13,3 @@ export type ProviderRow = Selectable<Database['proxy_provider']>;
 export type ScopeMappingRow = Selectable<Database['scope_mapping']>;
 export type FlowRow = Selectable<Database['flow']>;
 export type OutpostRow = Selectable<Database['outpost']>;
-export type SigningKeyRow = Selectable<Database['signing_key']>;
