@@ -7,13 +7,16 @@ import { styleFile } from '../../look/style.ts';
 import { texts } from '../../look/texts.ts';
 import type { ErrorCode } from '../../look/texts.ts';
 import type { ServerContext } from '../context.ts';
+import type { Link } from '../link.ts';
 import { PORTAL } from './paths.ts';
 
 /** Small print and style sheet for a page of this server. */
 export function surroundings(ctx: ServerContext, request: FastifyRequest): PageSurroundings {
+  // absent when the link itself was refused, before anything was known about the request
+  const link: Link | undefined = request.link;
   return {
-    requestId: request.link.requestId === '' ? request.id : request.link.requestId,
-    serverLabel: request.link.host,
+    requestId: request.id,
+    serverLabel: link?.host,
     stylesheet: `${ctx.settings.webPath}static/${styleFile}`,
   };
 }

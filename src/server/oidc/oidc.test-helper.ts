@@ -288,10 +288,9 @@ export class RelyingParty {
       expectedNonce: attempt.nonce,
       requireIdToken: true,
     });
-    const jwksAnswer = await oauth.validateApplicationLevelSignature(this.as, answer, {
+    await oauth.validateApplicationLevelSignature(this.as, answer, {
       [oauth.allowInsecureRequests]: true,
     });
-    void jwksAnswer;
     return { tokens, idClaims: oauth.getValidatedIdTokenClaims(tokens) };
   }
 
