@@ -13,6 +13,12 @@ import { superuserIds, User, USER_TYPES, users, userSelf, UserSelf } from './obj
 import { noContent, operation } from './operation.ts';
 import { defined, writable } from './validation.ts';
 
+/** Deliberately wide: addresses within a house (`root@localhost`, other scripts) are addresses too. */
+const mailAddress = z
+  .string()
+  .max(254)
+  .regex(/^[^\s@<>(),;:"\\\p{Cc}]+@[^\s@<>(),;:"\\\p{Cc}]+$/u, { error: 'Enter a valid email address.' });
+
 const body = writable(
   {
     username: z.string().trim().min(1).max(150),
@@ -20,7 +26,7 @@ const body = writable(
     is_active: z.boolean().optional(),
     groups: z.array(uuid).optional(),
     roles: z.array(z.never({ error: 'Roles are not supported here.' })).optional(),
-    email: z.union([z.literal(''), z.email({ error: 'Enter a valid email address.' }).max(254)]).optional(),
+    email: z.union([z.literal(''), mailAddress]).optional(),
     attributes: jsonObject.optional(),
     path: z.string().max(1000).optional(),
     type: z.enum(USER_TYPES).optional(),
