@@ -95,6 +95,7 @@ export class Workers {
     switch (message.kind) {
       case 'ready':
         this.#ready.add(index);
+        log.info({ worker: index + 1, worker_pid: this.#keepers[index]?.pid }, 'a worker is ready');
         if (this.#ready.size === count) this.#whenReady.resolve();
         return;
       case 'measured': {
