@@ -9,7 +9,7 @@ import { PrepareError } from './install.mjs';
 const STAMP = '.stamp';
 
 /**
- * Brings dist/ up to date. The new files are made in a folder elsewhere and moved into place whole, so that a
+ * Brings dist/ up to date. The new files are made in a folder beside it and moved into place whole, so that a
  * failed or interrupted build leaves the earlier one as it was.
  * @param {string} root folder of the clone
  * @param {string} node the Node.js that runs the compiler
@@ -26,7 +26,7 @@ export function build(root, node) {
 
   console.error('gatehouse: compiling the sources (once after a change) ...');
   const started = performance.now();
-  const fresh = path.join(root, `node_modules/.cache/gatehouse-build-${process.pid}`);
+  const fresh = `${dist}.new-${process.pid}`; // beside it: a move must stay on one file system
   try {
     const args = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', fresh];
     const done = spawnSync(node, args, { cwd: root, stdio: ['ignore', 2, 2] });
