@@ -36,6 +36,7 @@ export async function person(browser: Browser, options: { scheme?: 'light' | 'da
     ignoreHTTPSErrors: true,
     viewport: VIEWS.desktop,
     colorScheme: options.scheme ?? 'light',
+    reducedMotion: 'reduce', // a colour half way to its next value is no finding
   });
   context.setDefaultTimeout(20_000);
   return context;

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { trace } from './client.ts';
 import type { Client } from './client.ts';
+import { listenersOn } from './processes.ts';
 import type { Part } from './processes.ts';
 import type { Person } from './provision.ts';
 import { Scene } from './scene.ts';
 import { Traffic } from './traffic.ts';
 import type { TrafficResult } from './traffic.ts';
-import { eventually, sleep } from './wait.ts';
+import { eventually } from './wait.ts';
 
 /** A scene for tests that kill parts of Gatehouse under traffic. */
 export interface CrashScene {
@@ -41,7 +42,7 @@ export function trafficOf({ scene, visitor }: CrashScene, concurrency = 4): Traf
   });
 }
 
-/** Kills one process of a part and waits until another has taken its place. @returns how long that took, ms */
+/** Kills one process of a part and waits until another does its work. @returns how long that took, ms */
 export async function killAndAwaitReturn({ scene }: CrashScene, part: Part): Promise<number> {
   const before = scene.gatehouse.pids(part).length;
   const killed = scene.gatehouse.kill(part);
@@ -49,9 +50,9 @@ export async function killAndAwaitReturn({ scene }: CrashScene, part: Part): Pro
     const now = scene.gatehouse.pids(part);
     assert.ok(!now.includes(killed), 'the killed process is still listed');
     assert.equal(now.length, before);
+    if (part === 'worker') assert.equal(listenersOn(scene.gatehouse.port), before);
   });
   if (part === 'control-plane') await scene.gatehouse.ready();
-  await sleep(300);
   return ms;
 }
 

@@ -47,3 +47,16 @@ export function peakMemory(pid: number): number {
   if (kib === undefined) throw new TypeError(`no VmHWM for process ${pid}`);
   return Number(kib) * 1024;
 }
+
+/** How many sockets of the whole machine listen on a TCP port (one per worker that takes requests). */
+export function listenersOn(port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  let count = 0;
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    for (const line of readFileSync(table, 'utf8').split('\n')) {
+      const [, address, , state] = line.trim().split(/\s+/);
+      if (state === '0A' && address?.endsWith(local) === true) count++;
+    }
+  }
+  return count;
+}

@@ -51,7 +51,8 @@ export const outpostConfigRoutes =
       const scopesOf = Map.groupBy(scopes, (row) => row.provider_id);
       const extension = request.headers[EXTENSION_HEADER.toLowerCase()] === EXTENSION_VERSION;
       const managedHeaders = extension ? await operatorHeaderNames(ctx.db) : undefined;
-      const base = baseOf(ctx, request);
+      // The embedded outpost names any address on its private socket; browsers know the current one.
+      const base = request.link.internal ? ctx.baseAddress.current() : baseOf(ctx, request);
       return rows.flatMap((provider) => {
         const application = applicationOf.get(provider.id);
         if (!application) return [];
