@@ -15,9 +15,6 @@ export const forbidden = (sentence = 'You do not have permission to perform this
 /** One problem of one field. */
 export const invalid = (field: string, sentence: string): InvalidInput => new InvalidInput({ [field]: [sentence] });
 
-/** A problem of the object as a whole. */
-export const invalidObject = (sentence: string): InvalidInput => invalid('non_field_errors', sentence);
-
 /** Fastify error handler of the API. Only our own sentences and Fastify's about the request itself leave the house. */
 export function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   if (error instanceof InvalidInput) {
