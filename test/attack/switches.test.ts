@@ -14,7 +14,7 @@ describe('switches', { concurrency: 2 }, () => {
     it(`${rule}: ${title}`, async (context) => {
       const copy = brokenCopy(edits);
       try {
-        const env = await startEnv(copy.root);
+        const env = await startEnv(copy.root, { workers: 1 });
         try {
           const chosen = cases.filter((c) => noticed.includes(c.id));
           assert.equal(chosen.length, noticed.length, `unknown case among ${noticed.join(', ')}`);

@@ -123,10 +123,8 @@ export const switches: readonly Switch[] = [
   },
   {
     rule: 'C',
-    title: 'any path that begins like ours is ours',
-    edits: [
-      edit('outpost/handle.ts', "own?.rest === '/ping'", "request.rawPath.startsWith('/outpost.goauthentik.io')"),
-    ],
+    title: 'what begins like a ping is one',
+    edits: [edit('outpost/handle.ts', "own?.rest === '/ping'", "own?.rest.startsWith('/ping') === true")],
     noticed: ['C2'],
   },
   {
@@ -197,12 +195,12 @@ export const switches: readonly Switch[] = [
   },
   {
     rule: 'F',
-    title: 'redirect URIs match by their beginning',
+    title: 'a foreign redirect URI is accepted',
     edits: [
       edit(
-        'server/oidc/authorize.ts',
-        'if (!acceptedRedirectUris(client.provider.external_host).includes(redirectUri)) {',
-        'if (!acceptedRedirectUris(client.provider.external_host).some((uri) => redirectUri.startsWith(uri.slice(0, 12)))) {',
+        'server/proxy-provider/redirect-uris.ts',
+        'new Set([...redirectUris(externalHost)',
+        "new Set(['https://evil.test/', ...redirectUris(externalHost)",
       ),
     ],
     noticed: ['F1'],
@@ -234,11 +232,14 @@ export const switches: readonly Switch[] = [
   },
   {
     rule: 'F',
-    title: 'PKCE and nonce are not sent',
+    title: 'neither PKCE nor a nonce is used',
     edits: [
       edit('outpost/login/authorize.ts', 'code_challenge: attempt.codeChallenge,', ''),
       edit('outpost/login/authorize.ts', "code_challenge_method: 'S256',", ''),
       edit('outpost/login/authorize.ts', 'nonce: attempt.nonce,', ''),
+      edit('outpost/login/redeem.ts', 'secrets.verifier,', 'oauth.nopkce,'),
+      edit('outpost/login/redeem.ts', 'expectedNonce: secrets.nonce,', ''),
+      edit('outpost/login/redeem.ts', 'identity.nonce !== secrets.nonce || ', ''),
     ],
     noticed: ['F4'],
   },
@@ -261,26 +262,17 @@ export const switches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/session/attempt.ts',
-        'const value = cookies === undefined ? undefined : findCookie(cookies, this.#prefix + id)?.value;',
-        'const value = this.#kept.get(id);',
+        'let state = await this.#sealState({ id, target, round, created: now, purpose });',
+        'let state = await this.#sealState({ ...secrets, target, round, created: now, purpose });',
       ),
-      edit(
-        'outpost/session/attempt.ts',
-        "const value = await seal(this.#sealKey('attempt'), JSON.stringify(secrets));",
-        "const value = await seal(this.#sealKey('attempt'), JSON.stringify(secrets));\n    this.#kept.set(id, value);",
-      ),
-      edit(
-        'outpost/session/attempt.ts',
-        'readonly #prefix: string;',
-        'readonly #prefix: string;\n  readonly #kept = new Map<string, string>();',
-      ),
+      edit('outpost/login/callback.ts', 'site.attempts.secrets(state.id, cookies)', 'state'),
     ],
     noticed: ['G1'],
   },
   {
     rule: 'G',
     title: 'forms may come from anywhere',
-    edits: [edit('server/flows/same-origin.ts', "if (!fromOurPages(request)) throw refusal('not-same-origin');", '')],
+    edits: [edit('server/flows/same-origin.ts', "if (origin === 'other') throw refusal('not-same-origin');", '')],
     noticed: ['G8'],
   },
   {

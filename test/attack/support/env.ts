@@ -14,11 +14,15 @@ import { startUpstream, type Upstream } from './upstream.ts';
 
 export const STRANGER = '127.0.0.66';
 export const SECRET_KEY = 'the secret key of the attack suite, forty characters at least';
-/** everything below /public/ and /assets/ is open; the middle line is blank, the last one is a bomb for backtracking */
-const PUBLIC = '^/public/\n\n^/assets/.*\\.css$\n^/(a+)+$';
+const PUBLIC = '^/public/\n^/assets/.*\\.css$';
+/** a blank line, and a bomb for engines that backtrack */
+const ODD_RULES = `${PUBLIC}\n\n^/(a+)+$`;
 
-/** `one` and `two` are carried, `fwd` is asked about; the `closed` ones are for the group `staff` only. */
-export const SITES = ['one', 'two', 'fwd', 'tls', 'closed', 'closedfwd', 'dead'] as const;
+/**
+ * `one` and `two` are carried, `fwd` and `tls` are asked about, the `closed` ones are for the group `staff` only, `dead`
+ * has no application behind it, `rules` has odd path rules and nobody signs in there.
+ */
+export const SITES = ['one', 'two', 'fwd', 'tls', 'closed', 'closedfwd', 'dead', 'rules'] as const;
 export type SiteName = (typeof SITES)[number];
 
 export interface Env {
@@ -114,7 +118,7 @@ async function furnish(gatehouse: Gatehouse, upstream: Upstream): Promise<Env> {
       await upstream.close();
     },
   };
-  for (const site of SITES) await provision.served(gatehouse.origin, env.url(site));
+  for (const site of SITES) if (site !== 'rules') await provision.served(gatehouse.origin, env.url(site));
   for (const site of ['one', 'two', 'fwd', 'dead'] as const) await enter(env, env.eve, site, eve);
   for (const site of ['one', 'fwd', 'closed', 'closedfwd'] as const) await enter(env, env.staff, site, staff);
   return env;
@@ -122,8 +126,7 @@ async function furnish(gatehouse: Gatehouse, upstream: Upstream): Promise<Env> {
 
 /** Signs a person in at a site, or continues with the browser's server session, and checks that it worked. */
 export async function enter(env: Env, browser: Browser, site: SiteName, person: Person): Promise<void> {
-  const carried = site === 'one' || site === 'two' || site === 'closed' || site === 'dead';
-  const url = carried
+  const url = CARRIED.has(site)
     ? env.url(site, '/enter')
     : env.url(site, `/outpost.goauthentik.io/start?rd=${encodeURIComponent(env.url(site, '/enter'))}`);
   const hops = await browser.signIn(url, person.username, person.password);
@@ -138,11 +141,13 @@ export async function enter(env: Env, browser: Browser, site: SiteName, person: 
   );
 }
 
+const CARRIED: ReadonlySet<SiteName> = new Set(['one', 'two', 'closed', 'dead', 'rules']);
+
 const scheme = (site: SiteName) => (site === 'tls' ? 'https' : 'http');
 const authority = (site: SiteName, port: number) => (site === 'tls' ? 'tls.test' : `${site}.test:${port}`);
 
 function siteOptions(site: SiteName, port: number, upstream: number, staffGroup: string): ApplicationOptions {
-  const carried = site === 'one' || site === 'two' || site === 'closed' || site === 'dead';
+  const carried = CARRIED.has(site);
   const closed = site === 'closed' || site === 'closedfwd';
   return {
     slug: site,
@@ -152,6 +157,6 @@ function siteOptions(site: SiteName, port: number, upstream: number, staffGroup:
     ...(carried ? { internalHost: `http://127.0.0.1:${site === 'dead' ? 9 : upstream}` } : {}),
     ...(closed ? { groups: [staffGroup] } : {}),
     ...(site === 'two' ? { gatehouse: { host: 'original' as const } } : {}),
-    provider: { skip_path_regex: closed || site === 'dead' ? '' : PUBLIC },
+    provider: { skip_path_regex: closed || site === 'dead' ? '' : site === 'rules' ? ODD_RULES : PUBLIC },
   };
 }
