@@ -258,7 +258,9 @@ describe('the OpenID Provider', () => {
         body: '{}',
         headers: { 'content-type': 'application/json' },
       });
-      assert.ok(json.status >= 400 && json.status < 500);
+      assert.equal(json.status, 400);
+      const huge = await rp.post({ ...client, grant_type: 'x'.repeat(100_000) });
+      assert.deepEqual([huge.status, huge.body['error']], [413, 'invalid_request']);
     });
 
     it('code and token die with the session, the account, and the access', async () => {

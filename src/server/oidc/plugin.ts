@@ -11,6 +11,7 @@ import { endSessionRoutes } from './end-session.ts';
 import { OidcEngine } from './engine.ts';
 import { introspectionRoutes } from './introspect.ts';
 import { issuerOf } from './issuer.ts';
+import { jsonErrors } from './json-errors.ts';
 import { tokenRoutes } from './token.ts';
 import { issueTokens } from './tokens.ts';
 import { userinfoRoutes } from './userinfo.ts';
@@ -30,11 +31,14 @@ export function oidcPlugin(ctx: ServerContext): FastifyPluginAsync {
     acceptForms(scope);
     pageErrors(ctx, scope);
     authorizeRoutes(ctx, scope, engine);
-    tokenRoutes(ctx, scope, engine);
-    userinfoRoutes(ctx, scope);
-    introspectionRoutes(ctx, scope);
     discoveryRoutes(ctx, scope);
     endSessionRoutes(ctx, scope);
+    await scope.register(async (machines) => {
+      jsonErrors(ctx, machines);
+      tokenRoutes(ctx, machines, engine);
+      userinfoRoutes(ctx, machines);
+      introspectionRoutes(ctx, machines);
+    });
 
     const prune = () =>
       pruneArtefacts(ctx.db, Date.now()).catch((error: unknown) =>
