@@ -34,6 +34,8 @@ export interface GatehouseOptions {
   prefix?: string[];
   /** folder of the sources to run, when they are not this project's own */
   root?: string;
+  /** base path of the identity server, with slashes at both ends */
+  webPath?: string;
   /** address the harness itself uses to reach the instance, when it differs from `host` */
   reachedAt?: string;
 }
@@ -56,7 +58,7 @@ export class Gatehouse {
     this.metricsPort = metricsPort;
     this.#removeData = options.data === undefined;
     this.data = options.data ?? mkdtempSync(join(tmpdir(), 'gatehouse-test-'));
-    this.api = new Api(this.origin, ADMIN_TOKEN);
+    this.api = new Api(this.server, ADMIN_TOKEN);
   }
 
   /** Starts an instance and waits until it is ready. */
@@ -84,6 +86,11 @@ export class Gatehouse {
     return this.#options.root ?? ROOT;
   }
 
+  /** where the harness reaches the identity server, with its path, without a slash at the end */
+  get server(): string {
+    return this.origin + (this.#options.webPath ?? '/').replace(/\/$/, '');
+  }
+
   get pid(): number {
     const pid = this.#child?.pid;
     if (pid === undefined) throw new TypeError('not running');
@@ -106,6 +113,7 @@ export class Gatehouse {
       GATEHOUSE_BOOTSTRAP_PASSWORD: ADMIN_PASSWORD,
       GATEHOUSE_BOOTSTRAP_TOKEN: ADMIN_TOKEN,
       GATEHOUSE_BOOTSTRAP_EMAIL: 'admin@example.test',
+      GATEHOUSE_WEB__PATH: this.#options.webPath,
       ...this.#options.env,
     };
     for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];
@@ -144,7 +152,7 @@ export class Gatehouse {
         timeoutMs,
         async () => {
           if (child?.exitCode !== null) return;
-          const answer = await fetch(`${this.origin}/-/health/ready/`, { signal: AbortSignal.timeout(5_000) });
+          const answer = await fetch(`${this.server}/-/health/ready/`, { signal: AbortSignal.timeout(5_000) });
           await answer.arrayBuffer();
           if (answer.status !== 200) throw new Error(`answer ${answer.status}`);
         },

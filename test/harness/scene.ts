@@ -51,7 +51,7 @@ export class Scene {
         nginx = { server, port, names: new Set(Object.keys(options.nginx)) };
       }
       const scene = new Scene(gatehouse, upstream, nginx);
-      await scene.provision.serverAddress(scene.server);
+      await scene.provision.serverAddress(scene.server + (options.gatehouse?.webPath ?? ''));
       return scene;
     } catch (error) {
       await nginx?.server.stop();
@@ -61,7 +61,7 @@ export class Scene {
     }
   }
 
-  /** address of the identity server for browsers */
+  /** origin of the identity server for browsers */
   get server(): string {
     return this.#nginx === undefined
       ? `http://auth.test:${this.gatehouse.port}`
