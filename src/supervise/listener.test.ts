@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createListener, drain } from './listener.ts';
+import { createListener } from './listener.ts';
+import type { Listener } from './listener.ts';
 
 const servers: Server[] = [];
 after(() => servers.forEach((server) => server.close().closeAllConnections()));
@@ -13,19 +14,22 @@ after(() => servers.forEach((server) => server.close().closeAllConnections()));
 async function listener(
   request: (req: IncomingMessage, res: ServerResponse) => void,
   readHeader = 5000,
-): Promise<{ server: Server; port: number }> {
-  const server = createListener(
+): Promise<{ drain: Listener['drain']; port: number }> {
+  const { server, drain } = createListener(
     {
       request,
       mayUpgrade: (req) => req.url === '/ws/',
-      upgrade: (_, socket) => socket.end('HTTP/1.1 101 Upgraded\r\n\r\n'),
+      upgrade: (req, socket) => {
+        socket.write('HTTP/1.1 101 Upgraded\r\n\r\n');
+        if (req.headers['x-stay'] === undefined) socket.end();
+      },
     },
     { readHeader, read: 8000, write: 8000, idle: 8000 },
   );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   servers.push(server);
-  return { server, port: (server.address() as AddressInfo).port };
+  return { drain, port: (server.address() as AddressInfo).port };
 }
 
 async function raw(port: number, text: string): Promise<string> {
@@ -90,15 +94,18 @@ describe('createListener', () => {
 
 describe('drain', () => {
   it('stops accepting, lets a request end, and cuts what takes longer', async () => {
-    const { server, port } = await listener((req, res) => {
+    const { drain, port } = await listener((req, res) => {
       if (req.url === '/slow') setTimeout(() => res.end('done'), 200);
     });
     const slow = raw(port, 'GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
+    const stay = 'Connection: Upgrade\r\nUpgrade: websocket\r\nX-Stay: 1';
+    const upgraded = raw(port, `GET /ws/ HTTP/1.1\r\nHost: a\r\n${stay}\r\n\r\n`);
     const endless = raw(port, 'GET /endless HTTP/1.1\r\nHost: a\r\n\r\n');
     await sleep(50);
-    const drained = drain(server, 600);
+    const drained = drain(600);
     await sleep(20);
     await assert.rejects(once(connect(port, '127.0.0.1'), 'connect'), /ECONNREFUSED/);
+    assert.match(await upgraded, /101/); // ended at once
     assert.match(await slow, /done$/);
     assert.equal(await endless, '');
     await drained;

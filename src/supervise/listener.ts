@@ -18,11 +18,18 @@ export interface Handlers {
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
-/**
- * One HTTP/1.1 listener of the data plane. Heads have a time limit; bodies and answers have idle limits only, set
- * where they are carried.
- */
-export function createListener(handlers: Handlers, timeouts: Settings['timeouts']): Server {
+/** One HTTP/1.1 listener of the data plane. */
+export interface Listener {
+  readonly server: Server;
+  /**
+   * Stops accepting, lets requests under way end, then closes what is left.
+   * @param ms longest wait
+   */
+  drain(ms: number): Promise<void>;
+}
+
+/** Heads have a time limit; bodies and answers have idle limits only, set where they are carried. */
+export function createListener(handlers: Handlers, timeouts: Settings['timeouts']): Listener {
   const server = createServer({
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: timeouts.readHeader,
@@ -44,13 +51,18 @@ export function createListener(handlers: Handlers, timeouts: Settings['timeouts'
   server.on('checkExpectation', (_: IncomingMessage, res: ServerResponse) => {
     res.writeHead(417, { Connection: 'close' }).end();
   });
-  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => handlers.upgrade(req, socket, head));
+  const upgraded = new Set<Duplex>();
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    handlers.upgrade(req, socket, head);
+  });
   server.on('connect', (_: IncomingMessage, socket: Duplex) => refuse(socket, '405 Method Not Allowed'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
     refuse(socket, STATUS_OF[error.code ?? ''] ?? '400 Bad Request');
   });
-  return server;
+  return { server, drain: (ms) => drain(server, upgraded, ms) };
 }
 
 const STATUS_OF: Readonly<Record<string, string>> = {
@@ -62,14 +74,11 @@ function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
-/**
- * Stops accepting, lets requests under way end, then closes what is left.
- * @param ms longest wait
- */
-export async function drain(server: Server, ms: number): Promise<void> {
+async function drain(server: Server, upgraded: ReadonlySet<Duplex>, ms: number): Promise<void> {
   const closed = once(server, 'close');
   server.close();
   server.closeIdleConnections();
+  for (const socket of upgraded) socket.destroy(); // they never end by themselves; outposts connect again
   const sweep = setInterval(() => server.closeIdleConnections(), 100); // connections that became idle since
   const end = setTimeout(() => server.closeAllConnections(), ms);
   await closed;

@@ -93,10 +93,13 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     );
     await control?.load();
 
-    const up = bringUp({ settings, options, controlPlane, outpost, server, demoToken: start.demoToken });
-    const code = await Promise.race([ended, up.then(() => ended)]);
+    let demo: StartedDemo | undefined;
+    const up = bringUp({ settings, options, controlPlane, outpost, server, demoToken: start.demoToken }).then(
+      (started) => (demo = started),
+    );
+    const code = await Promise.race([ended, up.then(() => ended)]); // also while it is still starting
     log.info('stopping');
-    await (await up.catch(() => undefined))?.close();
+    await demo?.close();
     await outpost.stop(DRAIN_MS);
     await controlPlane.stop(STOP_MS);
     return code;

@@ -1,11 +1,12 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts';
 import { Metrics } from '../outpost/metrics.ts';
 import type { Channel } from './channel.ts';
-import { createListener, drain } from './listener.ts';
+import { createListener } from './listener.ts';
+import type { Listener } from './listener.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { listenOn } from './ports.ts';
 
@@ -33,7 +34,7 @@ export type MakePlane = (start: WorkerStart, metrics: Metrics, tell: (message: F
  */
 export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: MakePlane, onEnd: () => void): void {
   const metrics = new Metrics();
-  const servers: Server[] = [];
+  const listeners: Listener[] = [];
   let plane: Plane | undefined;
 
   const start = async (options: WorkerStart) => {
@@ -45,15 +46,15 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
       upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => made.upgrade(req, socket, head),
     };
     for (const address of options.listen) {
-      const server = createListener(handlers, options.settings.timeouts);
-      await listenOn(server, address, options.listen, options.reusePort, 'GATEHOUSE_LISTEN__HTTP');
-      servers.push(server);
+      const listener = createListener(handlers, options.settings.timeouts);
+      await listenOn(listener.server, address, options.listen, options.reusePort, 'GATEHOUSE_LISTEN__HTTP');
+      listeners.push(listener);
     }
     channel.send({ kind: 'ready' });
   };
 
   const end = async (ms: number) => {
-    await Promise.all(servers.map((server) => drain(server, ms)));
+    await Promise.all(listeners.map((listener) => listener.drain(ms)));
     await plane?.close();
     onEnd();
   };

@@ -95,8 +95,9 @@ export class Control {
     if (copy.events) this.#options.listener.onEvents(copy.events);
   }
 
-  /** Begins to talk to the server; returns at once, and never gives up. */
+  /** Begins to talk to the server, or again at once when it is known to be back; never gives up. */
   start(): void {
+    this.#link?.wake();
     void this.refresh();
   }
 

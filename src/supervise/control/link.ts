@@ -54,15 +54,24 @@ export class ControlLink {
     this.#connect();
   }
 
+  /** The server is known to be there: a pause before the next attempt ends now. */
+  wake(): void {
+    if (this.#retry === undefined) return;
+    clearTimeout(this.#retry);
+    this.#connect();
+  }
+
   /** Closes with the published code 1000 and stays closed. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
+    this.#retry = undefined;
     this.#socket?.close(1000);
     setTimeout(() => this.#socket?.terminate(), 500).unref();
   }
 
   #connect(): void {
+    this.#retry = undefined;
     const { address, headers } = linkAddress(this.#server, this.#outpost, this.#instance, this.#backoff.failures);
     const socket = new WebSocket(address, {
       headers,
