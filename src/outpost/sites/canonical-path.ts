@@ -26,8 +26,8 @@ const MAX_ROUNDS = 3;
  * @param rawPath as received, without query
  */
 export function readPath(rawPath: string): PathReading {
-  if (SIMPLE.test(rawPath)) return { kind: 'plain', path: rawPath, readings: [rawPath] };
   if (!rawPath.startsWith('/')) return MALFORMED;
+  if (SIMPLE.test(rawPath)) return { kind: 'plain', path: rawPath, readings: [rawPath] };
 
   let text = rawPath;
   let path: string | undefined;

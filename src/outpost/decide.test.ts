@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { decide } from './decide.ts';
+import type { DecisionInput } from './decide.ts';
+import { outpostInstance, providerConfig } from './data-plane.test-helper.ts';
+import { readClaims } from '../contract/claims.ts';
+import type { Identity } from './identify/identify.ts';
+import { isRepeatableNavigation, requestKind } from './navigation.ts';
+import type { RequestKind } from './navigation.ts';
+import { REASONS, verdictOf } from './reasons.ts';
+import { LiveSession } from './session/live.ts';
+import { readPath } from './sites/canonical-path.ts';
+import { compilePathRules } from './sites/path-rules.ts';
+import { buildSite } from './sites/site.ts';
+
+const { site } = buildSite(providerConfig(), {
+  outpost: outpostInstance(),
+  hostBrowser: undefined,
+  openUpstream: () => assert.fail(),
+});
+assert.ok(site);
+const live = new LiveSession(site, {
+  provider: 1, token: 'a.b.c', claims: readClaims({ sub: 'u' }), extra: [], cursor: { epoch: '', n: 0 }, issuedAt: 0, expiresAt: 1,
+}); // prettier-ignore
+const person: Identity = { kind: 'person', reason: 'session', live, setCookies: [] };
+const identities: Record<string, Identity> = {
+  person,
+  absent: { kind: 'nobody', reason: 'no-session' },
+  unreadable: { kind: 'nobody', reason: 'session-unreadable' },
+  expired: { kind: 'nobody', reason: 'session-expired' },
+  ended: { kind: 'nobody', reason: 'session-ended' },
+  denied: { kind: 'denied', live, detail: 'not-bound' },
+  unsettled: { kind: 'unsettled', live },
+};
+const rules = compilePathRules('^/public/').rules;
+const none = compilePathRules('').rules;
+const say = (over: Partial<DecisionInput>) => {
+  const decision = decide({ identity: person, path: readPath('/x'), rules, kind: 'navigation', renew: false, ...over });
+  return `${decision.verdict} ${decision.reason}${decision.verdict === 'login' ? ` ${decision.answer}` : ''}`;
+};
+
+describe('decide', () => {
+  const kinds: [RequestKind, string][] = [
+    ['navigation', 'redirect'],
+    ['unknown', 'redirect'],
+    ['framed', 'frame'],
+    ['background', 'challenge'],
+  ];
+  for (const [kind, answer] of kinds) {
+    it(`table for a ${kind} request`, () => {
+      const rows: [string, string, string][] = [
+        ['person', '/x', 'allow session'],
+        ['person', '/public/x', 'allow session'],
+        ['person', '/a%2Fb', 'allow session'],
+        ['person', '/a/../b', 'error path-malformed'],
+        ['denied', '/x', 'deny access-denied'],
+        ['denied', '/public/x', 'allow public-path'],
+        ['denied', '/public%2fx', 'error path-ambiguous'],
+        ['unsettled', '/x', 'error claims-outdated'],
+        ['unsettled', '/public/x', 'allow public-path'],
+        ['absent', '/public/x', 'allow public-path'],
+        ['absent', '/public/../x', 'error path-malformed'],
+        ['absent', '/public%2f..%2fadmin', 'error path-malformed'],
+        ['absent', '/public%2fx', 'error path-ambiguous'],
+        ['absent', '/x', `login no-session ${answer}`],
+        ['unreadable', '/x', `login session-unreadable ${answer}`],
+        ['expired', '/x', `login session-expired ${answer}`],
+        ['ended', '/x', `login session-ended ${answer}`],
+      ];
+      for (const [who, path, expected] of rows) {
+        assert.equal(
+          say({ identity: identities[who] as Identity, path: readPath(path), kind }),
+          expected,
+          `${who} ${path}`,
+        );
+      }
+    });
+  }
+
+  it('holds nothing public when the path is not known, or no rule is set', () => {
+    assert.equal(say({ identity: identities['absent'] as Identity, path: undefined }), 'login no-session redirect');
+    for (const path of ['/public/x', '/api/queues/%2F/x']) {
+      assert.equal(
+        say({ identity: identities['absent'] as Identity, path: readPath(path), rules: none }),
+        'login no-session redirect',
+      );
+    }
+  });
+
+  it('renews people only', () => {
+    assert.equal(say({ renew: true }), 'login session-renewal redirect');
+    assert.equal(say({ renew: true, identity: identities['denied'] as Identity }), 'deny access-denied');
+  });
+
+  it('gives nobody the headers of somebody', () => {
+    const decision = decide({
+      identity: identities['denied'] as Identity,
+      path: readPath('/public/x'),
+      rules,
+      kind: 'navigation',
+      renew: false,
+    });
+    assert.equal(decision.verdict === 'allow' && decision.live, undefined);
+  });
+
+  it('uses reasons whose verdict is the decision', () => {
+    for (const identity of Object.values(identities)) {
+      for (const path of ['/x', '/public/x', '/a/../b', '/public%2fx']) {
+        const decision = decide({ identity, path: readPath(path), rules, kind: 'navigation', renew: false });
+        assert.equal(verdictOf(decision.reason), decision.verdict);
+      }
+    }
+    assert.ok(Object.keys(REASONS).length > 20);
+  });
+});
+
+describe('kind of request', () => {
+  const cases: [Record<string, string>, RequestKind][] = [
+    [{}, 'unknown'],
+    [{ accept: '*/*' }, 'unknown'],
+    [{ accept: 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8' }, 'navigation'],
+    [{ accept: 'application/json' }, 'background'],
+    [{ accept: 'image/avif,image/webp,*/*' }, 'background'],
+    [{ accept: 'text/html', requestedWith: 'XMLHttpRequest' }, 'background'],
+    [{ accept: 'text/html', upgrade: 'websocket' }, 'background'],
+    [{ fetchMode: 'navigate', fetchDest: 'document' }, 'navigation'],
+    [{ fetchMode: 'navigate', fetchDest: 'iframe', accept: 'text/html' }, 'framed'],
+    [{ fetchMode: 'navigate', fetchDest: 'object' }, 'framed'],
+    [{ fetchMode: 'nested-navigate' }, 'framed'],
+    [{ fetchMode: 'cors', accept: 'text/html' }, 'background'],
+    [{ fetchMode: 'no-cors', fetchDest: 'manifest' }, 'background'],
+    [{ fetchMode: 'same-origin', fetchDest: 'serviceworker' }, 'background'],
+    [{ fetchMode: 'websocket' }, 'background'],
+  ];
+  for (const [headers, kind] of cases) {
+    it(`${JSON.stringify(headers)} -> ${kind}`, () => assert.equal(requestKind({ headers: headers as never }), kind));
+  }
+
+  it('never leads a form away', () => {
+    const navigation = { fetchMode: 'navigate', fetchDest: 'document' };
+    const repeatable = (method: string, headers: object) =>
+      isRepeatableNavigation({ method, headers: headers as never });
+    assert.equal(repeatable('GET', navigation), true);
+    assert.equal(repeatable('POST', navigation), false);
+    assert.equal(repeatable('GET', { ...navigation, contentType: 'application/x-www-form-urlencoded' }), false);
+    assert.equal(repeatable('GET', { ...navigation, origin: 'http://app.test' }), false);
+    assert.equal(repeatable('GET', {}), false);
+  });
+});

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { outpostInstance, providerConfig } from '../data-plane.test-helper.ts';
+import type { ProxyOutpostConfig } from '../../contract/api.ts';
+import { buildState } from '../state/state.ts';
+import type { OutpostState } from '../state/state.ts';
+import { cookieDomain } from './cookie-domain.ts';
+import { rewriteEndpoints } from './endpoints.ts';
+
+const around = {
+  outpost: outpostInstance(),
+  hostBrowser: undefined,
+  openUpstream: () => ({ origin: 'http://up', authority: 'up', basePath: '', dispatcher: undefined as never }),
+};
+const state = (providers: ProxyOutpostConfig[], previous?: OutpostState) => buildState(around, providers, previous);
+const site = (pk: number, external_host: string, over: Partial<ProxyOutpostConfig> = {}) =>
+  providerConfig({ pk, external_host, ...over });
+
+describe('host -> site', () => {
+  const { hosts } = state([
+    site(1, 'https://app.example.test'),
+    site(2, 'https://app.example.test:8443'),
+    site(3, 'http://ported.example.test:8080'),
+    site(4, 'http://proxied.example.test:8080', { mode: 'proxy', internal_host: 'http://up' }),
+    site(5, 'https://[2001:db8::1]:8443'),
+  ]).state;
+  const cases: [string, 'http' | 'https', number | undefined][] = [
+    ['app.example.test', 'https', 1],
+    ['app.example.test', 'http', 1],
+    ['app.example.test:443', 'https', 1],
+    ['app.example.test:8443', 'https', 2],
+    ['app.example.test.', 'https', 1],
+    ['app.example.test.:8443', 'https', 2],
+    ['app.example.test:9999', 'https', 1],
+    ['ported.example.test', 'http', 3],
+    ['ported.example.test:80', 'http', 3],
+    ['ported.example.test:8080', 'http', 3],
+    ['proxied.example.test', 'http', 4],
+    ['proxied.example.test:8080', 'http', 4],
+    ['proxied.example.test:9000', 'http', undefined],
+    ['[2001:db8::1]:8443', 'https', 5],
+    ['[2001:db8::1]', 'https', 5],
+    ['evilapp.example.test', 'https', undefined],
+    ['app.example.test.evil.test', 'https', undefined],
+    ['example.test', 'https', undefined],
+    ['', 'https', undefined],
+    [':443', 'https', undefined],
+  ];
+  for (const [host, scheme, pk] of cases) {
+    it(`${scheme} ${host || '(none)'} -> ${pk ?? 'none'}`, () => assert.equal(hosts.find(host, scheme)?.pk, pk));
+  }
+
+  it('decides a clash the same way whatever the order, and says so', () => {
+    const [a, b] = [site(7, 'https://x.test'), site(9, 'https://X.test:443/')];
+    for (const order of [
+      [a, b],
+      [b, a],
+    ] as ProxyOutpostConfig[][]) {
+      const built = state(order);
+      assert.equal(built.state.hosts.find('x.test', 'https')?.pk, 7);
+      assert.equal(built.problems[0]?.provider, 9);
+    }
+  });
+
+  it('takes unchanged sites over and makes changed ones anew', () => {
+    const first = state([site(1, 'https://a.test'), site(2, 'https://b.test')]).state;
+    const second = state([site(1, 'https://a.test'), site(2, 'https://b.test', { name: 'new' })], first).state;
+    assert.equal(second.sites.get(1), first.sites.get(1));
+    assert.notEqual(second.sites.get(2), first.sites.get(2));
+  });
+
+  it('leaves out what cannot be served, and serves the rest', () => {
+    const built = state([
+      site(1, 'javascript:alert(1)'),
+      site(2, 'https://b.test', { cookie_secret: '' }),
+      site(3, 'https://c.test'),
+    ]);
+    assert.deepEqual([...built.state.sites.keys()], [3]);
+    assert.equal(built.problems.length, 2);
+  });
+});
+
+describe('cookie domain', () => {
+  const cases: [string, string, string | undefined][] = [
+    ['', 'app.example.test', undefined],
+    ['example.test', 'app.example.test', 'example.test'],
+    ['.Example.Test', 'app.example.test', 'example.test'],
+    ['app.example.test', 'app.example.test', 'app.example.test'],
+    ['ample.test', 'app.example.test', undefined],
+    ['other.test', 'app.example.test', undefined],
+    ['test', 'app.test', undefined],
+    ['co.uk', 'app.co.uk', undefined],
+    ['localhost', 'app.localhost', undefined],
+    ['0.0.1', '127.0.0.1', undefined],
+    ['exa mple.test; Secure', 'app.example.test', undefined],
+  ];
+  for (const [configured, host, domain] of cases) {
+    it(`"${configured}" on ${host} -> ${domain ?? 'host only'}`, () => {
+      const found = cookieDomain(configured, host);
+      assert.equal(found.domain, domain);
+      assert.equal(found.problem !== undefined, configured !== '' && domain === undefined);
+    });
+  }
+});
+
+describe('endpoints (spec/outpost.md 9.6)', () => {
+  const published = providerConfig().oidc_configuration;
+  const embedded = (authentik_host: string) =>
+    outpostInstance({ config: { ...outpostInstance().config, authentik_host } });
+  const standalone = outpostInstance({ managed: null });
+
+  it('stay as given when nothing says otherwise', () => {
+    for (const endpoints of [
+      rewriteEndpoints(published, embedded(''), 'https://ignored.test'),
+      rewriteEndpoints(published, standalone, undefined),
+    ]) {
+      assert.equal(endpoints.issuer, 'http://auth.test/application/o/app/');
+      assert.equal(endpoints.authorize, 'http://auth.test/application/o/authorize/');
+    }
+  });
+
+  it('move to authentik_host when embedded', () => {
+    const endpoints = rewriteEndpoints(published, embedded('https://id.example.test:8443/'), undefined);
+    assert.equal(endpoints.issuer, 'https://id.example.test:8443/application/o/app/');
+    assert.equal(endpoints.endSession, 'https://id.example.test:8443/application/o/app/end-session/');
+    assert.equal(endpoints.jwks, 'https://id.example.test:8443/application/o/app/jwks/');
+    assert.equal(endpoints.jwksInternal, 'http://auth.test/application/o/app/jwks/');
+    assert.equal(endpoints.token, 'http://auth.test/application/o/token/');
+  });
+
+  it('move to HOST_BROWSER when standalone, except the key set', () => {
+    const endpoints = rewriteEndpoints(published, standalone, 'https://id.example.test');
+    assert.equal(endpoints.authorize, 'https://id.example.test/application/o/authorize/');
+    assert.equal(endpoints.issuer, 'https://id.example.test/application/o/app/');
+    assert.equal(endpoints.jwks, 'http://auth.test/application/o/app/jwks/');
+  });
+});
