@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
+import { logFormat } from '../contract/log-format.ts';
 
 /** Query parameters whose value is a credential or leads to one (spec/outpost.md 24, quirk 12). Lower case. */
 const SECRET_PARAMETERS: ReadonlySet<string> = new Set([
@@ -159,16 +160,7 @@ export interface ProcessLog {
  */
 export function processLog(level: string, part: string, destination?: DestinationStream): ProcessLog {
   const sink = destination ?? asyncStdout();
-  const log = pino(
-    {
-      level,
-      base: { part, pid: process.pid },
-      messageKey: 'event',
-      timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label === 'warn' ? 'warning' : label }) },
-    },
-    sink,
-  );
+  const log = pino(logFormat(level, part), sink);
   const flush = () => {
     if ('flushSync' in sink && typeof sink.flushSync === 'function') sink.flushSync();
   };

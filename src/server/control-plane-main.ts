@@ -1,6 +1,7 @@
 /** Entry of the control plane's process. The supervisor says what to do (contract/process.ts); without it, it ends. */
 import { pino } from 'pino';
 import { CodedError } from '../contract/errors.ts';
+import { logFormat } from '../contract/log-format.ts';
 import type { FromControlPlane, ToControlPlane } from '../contract/process.ts';
 import type { Settings } from '../settings/settings.ts';
 import { startControlPlane } from './control-plane.ts';
@@ -18,7 +19,7 @@ const tell = (message: FromControlPlane) =>
   });
 
 async function start(message: ToControlPlane<Settings> & { kind: 'start' }): Promise<void> {
-  const log = pino({ level: message.settings.logLevel, name: 'control-plane' });
+  const log = pino(logFormat(message.settings.logLevel, 'control-plane'));
   try {
     running = await startControlPlane({ ...message, log });
     const { setupToken } = running;

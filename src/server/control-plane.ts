@@ -68,7 +68,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
 /** The server without a listener. */
 export async function buildApp(ctx: ServerContext, credential: string): Promise<FastifyInstance> {
-  const loggerInstance: FastifyBaseLogger = ctx.log;
+  // what it says by itself ("Server listening") is nobody's business but ours
+  const loggerInstance: FastifyBaseLogger = ctx.log.child(
+    {},
+    { level: ctx.log.isLevelEnabled('debug') ? ctx.log.level : 'warn' },
+  );
   const app = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }), // workers keep the access log
