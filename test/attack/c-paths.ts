@@ -8,7 +8,7 @@ import { allowed, marker, passes, refused, unseen } from './support/verify.ts';
 import { speak } from './support/wire.ts';
 
 /** Public are `^/public/` and `^/assets/.*\.css$`; all of these ask for something else. */
-const CONFUSING = [
+export const CONFUSING = [
   '/admin?x=/public/',
   '/admin?/public/',
   '/admin?a=1&X-Original-URL=/public/',

@@ -6,7 +6,7 @@ import type { Case } from './support/case.ts';
 import { SECRET_KEY, type Env } from './support/env.ts';
 import { MODES } from './support/modes.ts';
 import { clientOf, outpostApi, post, tokensFor } from './support/oauth.ts';
-import { marker, refused, unseen } from './support/verify.ts';
+import { marker, refused, unseen, within } from './support/verify.ts';
 
 const basic = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
@@ -127,6 +127,10 @@ export const cases: Case[] = [
           });
         }
       }
+      // each worker writes its log in batches: wait for requests made after all others, enough of them for every worker
+      const last = Array.from({ length: 10 }, marker);
+      for (const word of last) await ask({ port: env.port, host: env.host('one'), path: `/public/${word}` });
+      await within(5000, 'the log', () => Promise.resolve(last.every((word) => env.gatehouse.log.includes(word))));
       const metrics = await (await fetch(`http://127.0.0.1:${env.gatehouse.metricsPort}/metrics`)).text();
       assert.match(metrics, /authentik_outpost/, 'no metrics');
       for (const [what, secret] of secrets) {

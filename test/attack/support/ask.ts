@@ -3,6 +3,7 @@
  * `Connection: close`, names keep their spelling and may repeat.
  */
 import { request } from 'node:http';
+import { request as secureRequest } from 'node:https';
 
 export type Pair = readonly [name: string, value: string];
 
@@ -17,6 +18,8 @@ export interface Question {
   body?: string;
   /** local address to call from: 127.0.0.1 is a trusted peer in the suite, every other one is not */
   from?: string;
+  /** speak TLS, whatever the certificate */
+  tls?: boolean;
   /** ms until the call is given up */
   patience?: number;
 }
@@ -33,7 +36,8 @@ export interface Answer {
 }
 
 export function ask(question: Question): Promise<Answer> {
-  const { port, method = 'GET', path, host, headers = [], body, from = '127.0.0.1', patience = 15_000 } = question;
+  const { port, method = 'GET', path, host, headers = [], body, from = '127.0.0.1' } = question;
+  const { tls = false, patience = 15_000 } = question;
   const flat = ['Host', host, 'Connection', 'close'];
   if (headers.some(([name]) => name.toLowerCase() === 'connection')) flat.splice(2, 2);
   for (const [name, value] of headers) flat.push(name, value);
@@ -41,7 +45,8 @@ export function ask(question: Question): Promise<Answer> {
   const asked = `${method} ${short(path)} at ${host}${from === '127.0.0.1' ? '' : ` from ${from}`}${describe(headers)}`;
   const started = performance.now();
   return new Promise((resolve, reject) => {
-    const req = request({
+    const req = (tls ? secureRequest : request)({
+      rejectUnauthorized: false,
       host: '127.0.0.1',
       port,
       method,

@@ -59,6 +59,9 @@ export class Browser {
     form?: Record<string, string>,
   ): Promise<Answer> {
     const { host, path } = split(url);
+    // an https address that names its port is really spoken to in TLS: that is nginx
+    const own = /:(\d+)$/.exec(host)?.[1];
+    const tls = url.startsWith('https:') && own !== undefined;
     const cookie = this.cookieHeader(host);
     const headers: Pair[] = [
       ['Accept', 'text/html,application/xhtml+xml'],
@@ -70,7 +73,8 @@ export class Browser {
     ];
     const body = form === undefined ? undefined : new URLSearchParams(form).toString();
     const answer = await ask({
-      port: this.port,
+      port: tls ? Number(own) : this.port,
+      tls,
       method,
       path,
       host,

@@ -52,6 +52,8 @@ export interface Env {
   person(fields?: Parameters<Provision['user']>[1]): Promise<Person>;
   /** a new person, signed in at a site */
   visitor(site?: SiteName): Promise<{ person: Person; browser: Browser }>;
+  /** closed before the product is */
+  closing: (() => Promise<void>)[];
   close(): Promise<void>;
 }
 
@@ -113,7 +115,9 @@ async function furnish(gatehouse: Gatehouse, upstream: Upstream): Promise<Env> {
       await enter(env, browser, site, person);
       return { person, browser };
     },
+    closing: [],
     close: async () => {
+      for (const end of env.closing) await end();
       await gatehouse.stop();
       await upstream.close();
     },
@@ -157,6 +161,8 @@ function siteOptions(site: SiteName, port: number, upstream: number, staffGroup:
     ...(carried ? { internalHost: `http://127.0.0.1:${site === 'dead' ? 9 : upstream}` } : {}),
     ...(closed ? { groups: [staffGroup] } : {}),
     ...(site === 'two' ? { gatehouse: { host: 'original' as const } } : {}),
-    provider: { skip_path_regex: closed || site === 'dead' ? '' : site === 'rules' ? ODD_RULES : PUBLIC },
+    provider: {
+      skip_path_regex: closed || site === 'dead' ? '^/nothing-is-public$' : site === 'rules' ? ODD_RULES : PUBLIC,
+    },
   };
 }
