@@ -4,7 +4,7 @@ import { Client } from '../test/harness/client.ts';
 import { freePort } from '../test/harness/ports.ts';
 import { compare, median, ratios, TESTED_CORE } from './lib/load.ts';
 import type { Target } from './lib/load.ts';
-import { start } from './lib/processes.ts';
+import { listening, start } from './lib/processes.ts';
 import type { Section } from './lib/row.ts';
 
 const CHECK = '/outpost.goauthentik.io/auth/nginx';
@@ -23,8 +23,8 @@ export const forwardAuth: Section = async (product, { rounds, seconds }) => {
   const start_ = `http://${host}/outpost.goauthentik.io/start?rd=${encodeURIComponent(`http://${host}/page`)}`;
   await client.enter(start_, person.username, person.password);
   const cookie = client.jar.header(new URL(`http://${host}/page`));
-  const headers = { Host: host, Cookie: cookie, 'X-Original-URL': `http://${host}/page?a=1` };
-  const answer = await client.send('GET', product.origin + CHECK, { headers: { ...headers, host } });
+  const headers = { host, cookie, 'x-original-url': `http://${host}/page?a=1` };
+  const answer = await client.send('GET', product.origin + CHECK, { headers });
   await client.close();
   if (answer.status !== 200) throw new Error(`the check answers ${answer.status}, not 200`);
 
@@ -36,6 +36,7 @@ export const forwardAuth: Section = async (product, { rounds, seconds }) => {
     env: { BENCH_HEADERS: JSON.stringify(written) },
   });
   try {
+    await listening(port);
     const tested: Target = { url: product.origin + CHECK, headers };
     const result = await compare({ url: `http://127.0.0.1:${port}/`, headers }, tested, rounds, seconds);
     const ratio = ratios(result);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client } from '../test/harness/client.ts';
 import { freePort } from '../test/harness/ports.ts';
 import { compare, LOAD_CORE, median, ratios, TESTED_CORE } from './lib/load.ts';
-import { start } from './lib/processes.ts';
+import { listening, start } from './lib/processes.ts';
 import type { Section } from './lib/row.ts';
 
 export const proxyMode: Section = async (product, { rounds, seconds }) => {
@@ -29,7 +29,8 @@ export const proxyMode: Section = async (product, { rounds, seconds }) => {
   const port = await freePort();
   const bare = start([process.execPath, 'bench/baseline/proxy.ts', String(port), origin]);
   try {
-    const headers = { Host: host, Cookie: cookie };
+    await listening(port);
+    const headers = { host, cookie };
     const tested = { url: `${product.origin}/page`, headers };
     const result = await compare({ url: `http://127.0.0.1:${port}/page`, headers }, tested, rounds, seconds);
     const ratio = ratios(result);

@@ -21,7 +21,9 @@ export const LOAD_CORE = '1';
 
 /** Keeps 32 connections busy for `seconds`. @throws when wrk's report cannot be read */
 export async function load(target: Target, seconds: number): Promise<Load> {
-  const headers = Object.entries(target.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  // wrk adds a Host of its own unless it is given one spelt exactly so
+  const spelt = (name: string) => (name === 'host' ? 'Host' : name);
+  const headers = Object.entries(target.headers).flatMap(([name, value]) => ['-H', `${spelt(name)}: ${value}`]);
   const args = ['-c', LOAD_CORE, 'wrk', '-t1', '-c32', `-d${seconds}s`, ...headers, target.url];
   const { stdout } = await run('taskset', args);
   const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];

@@ -2,8 +2,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { openSync } from 'node:fs';
+import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { guard } from '../../test/harness/wait.ts';
+import { eventually, guard } from '../../test/harness/wait.ts';
 import { TESTED_CORE } from './load.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,6 +29,22 @@ export function start(
   if (pid === undefined) throw new Error(`cannot start ${command[0]}`);
   guard.add(pid);
   return { pid, stop: () => end(child, pid) };
+}
+
+/** Waits until something accepts connections on a port. */
+export async function listening(port: number): Promise<void> {
+  await eventually(
+    `port ${port} open`,
+    10_000,
+    () =>
+      new Promise<void>((resolve, reject) => {
+        const socket = connect(port, '127.0.0.1', () => {
+          socket.destroy();
+          resolve();
+        });
+        socket.once('error', reject);
+      }),
+  );
 }
 
 function end(child: ChildProcess, pid: number): Promise<void> {
