@@ -39,6 +39,7 @@ export function trafficOf({ scene, visitor }: CrashScene, concurrency = 4): Traf
     host: url.host,
     cookie: visitor.jar.header(url),
     concurrency,
+    pauseMs: 2, // steady, and room for everything else on the machine
   });
 }
 
