@@ -231,7 +231,11 @@ describe('sessions', () => {
     const { cookieName } = await import('./session/cookies.ts');
     const other = cookieName('client-2');
     assert.notEqual(name, other);
-    const stolen = await outpost.send(NGINX, { ...asked, host: 'other.test', cookie: `${cookie}; ${other}=${value}` });
+    const stolen = await outpost.send(NGINX, {
+      'x-original-url': 'http://other.test/x',
+      host: 'other.test',
+      cookie: `${cookie}; ${other}=${value}`,
+    });
     assert.equal(stolen.status, 401);
   });
 

@@ -1,6 +1,7 @@
 /** Fresh claims for sessions that an identity event made stale (docs/architecture.md, decision 2). */
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
+import { CodedError } from '../../contract/errors.ts';
 import { EXTENSION_HEADER, EXTENSION_VERSION, REFRESH_PATH } from '../../contract/extension.ts';
 import type { RefreshAnswer, RefreshRequest } from '../../contract/extension.ts';
 import { OUTPOST_USER_AGENT } from '../../contract/version.ts';
@@ -66,7 +67,8 @@ export class Refresher {
     try {
       outcome = await this.#ask(live);
     } catch (error) {
-      log.warn({ err: error, provider: live.site.pk }, 'claims of a session could not be refreshed');
+      const why = error instanceof CodedError ? { code: error.code, detail: error.detail } : { detail: String(error) };
+      log.warn({ provider: live.site.pk, ...why }, 'claims of a session could not be refreshed');
       return this.#failed(live, key);
     }
     this.#failing.delete(key);

@@ -74,12 +74,13 @@ export async function callback(
     tooLarge(exchange, site, session, setCookies);
     return report(exchange, 'login-failed', site);
   }
-  setCookies.unshift(...sealedSession.setCookies, noteLogin(site, cookies));
+  // the attempts of other tabs are not needed any more: with a session their callbacks go on to their targets
+  const done = [...sealedSession.setCookies, noteLogin(site, cookies), ...site.attempts.endAll(cookies)];
   const second = `${site.cookie.name}_1`;
   if (sealedSession.setCookies.length === 1 && cookies !== undefined && findCookie(cookies, second) !== undefined) {
-    setCookies.push(deleteCookie(second, site.cookieScope));
+    done.push(deleteCookie(second, site.cookieScope));
   }
-  sendRedirect(exchange.res, target, setCookies);
+  sendRedirect(exchange.res, target, done);
   report(exchange, 'endpoint', site, session.claims.preferred_username || session.claims.sub);
 }
 
@@ -111,7 +112,9 @@ function explain(
 ): void {
   const { services, request } = exchange;
   const page = { site, asPage: true, ...options };
-  services.log.warn({ err: error, provider: site.pk, refusal, request: request.requestId }, 'a login failed');
+  // not the error as it is: those of the OAuth library may hold what the server sent
+  const why = error instanceof CodedError ? { code: error.code, detail: error.detail } : { detail: String(error) };
+  services.log.warn({ provider: site.pk, refusal, request: request.requestId, ...why }, 'a login failed');
   if (refusal === 'access_denied') sendProblem(exchange, 'login-refused', page);
   else if (refusal !== undefined)
     sendProblem(exchange, 'login-failed', { ...page, facts: [['error', refusal.slice(0, 80)]] });

@@ -5,7 +5,7 @@ import { refuse } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
-import { requestKind } from '../navigation.ts';
+import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
 import { renewalDue } from '../session/renewal.ts';
 import { ownEndpoint } from '../sites/site.ts';
@@ -29,7 +29,7 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
       return report(exchange, decision.reason, site, identity.live.user);
     }
     case 'person':
-      if (renewalDue(services, site, identity, request)) {
+      if (renewalDue(services, site, identity, request) && isRepeatableNavigation(request)) {
         await sendToLogin(exchange, site, generation, { target: destination, round: 0, purpose: 'renew' });
       } else sendRedirect(res, destination, identity.setCookies);
       return report(exchange, 'endpoint', site, identity.live.user);
