@@ -121,9 +121,9 @@ export const cases: Case[] = [
   {
     id: 'D4',
     rule: 'D',
-    title: 'an original address of another host than the one asked about is refused',
+    title: 'an original address of another application than the one asked about is refused',
     async run(env) {
-      for (const url of [env.url('closedfwd', '/admin'), 'http://evil.test/public/x', env.url('one', '/public/x')]) {
+      for (const url of [env.url('closedfwd', '/public/x'), env.url('one', '/public/x')]) {
         const answer = await ask({
           port: env.port,
           host: env.host('fwd'),

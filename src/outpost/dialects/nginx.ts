@@ -15,7 +15,7 @@ import type { Identity } from '../identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { renewalDue } from '../session/renewal.ts';
 import type { Site } from '../sites/site.ts';
-import { originalAddress } from './original-address.ts';
+import { namesAnotherSite, originalAddress } from './original-address.ts';
 
 /**
  * How the original address is known.
@@ -40,6 +40,9 @@ export function answerNginx(
 function decideNginx({ request, services }: Exchange, site: Site, rule: AddressRule, identity: Identity): Decision {
   const address = rule === 'none' ? undefined : originalAddress(request.headers);
   if (address?.kind === 'invalid') return refuse('original-address-invalid');
+  if (services.state !== undefined && namesAnotherSite(services.state.hosts, site, request, address)) {
+    return refuse('original-address-invalid');
+  }
   if (address?.kind === 'missing' && rule === 'required') {
     services.onProblem({
       code: 'no-original-address',

@@ -1,10 +1,13 @@
 /** Which address was asked for, as nginx tells it (spec/outpost.md 5.1). */
-import type { DecisiveHeaders } from '../listen/request.ts';
+import type { DecisiveHeaders, NormalisedRequest } from '../listen/request.ts';
 import { readPath } from '../sites/canonical-path.ts';
 import type { PathReading } from '../sites/canonical-path.ts';
+import type { HostTable } from '../sites/hosts.ts';
+import type { Site } from '../sites/site.ts';
 
 export type OriginalAddress =
-  | { kind: 'named'; path: PathReading }
+  /** `authority` and `scheme` are known from X-Original-URL only */
+  | { kind: 'named'; path: PathReading; authority?: string; scheme?: 'http' | 'https' }
   | { kind: 'missing' }
   /** cannot be read, or two addresses that differ */
   | { kind: 'invalid' };
@@ -15,23 +18,57 @@ export type OriginalAddress =
  */
 export function originalAddress({ originalUri, originalUrl }: DecisiveHeaders): OriginalAddress {
   const fromUri = originalUri === undefined || originalUri === '' ? undefined : originalUri;
-  let fromUrl: string | undefined;
+  let fromUrl: AbsoluteAddress | undefined;
   if (originalUrl !== undefined && originalUrl !== '') {
-    fromUrl = targetOf(originalUrl);
+    fromUrl = parseAbsolute(originalUrl);
     if (fromUrl === undefined) return { kind: 'invalid' };
   }
-  const target = fromUri ?? fromUrl;
+  const target = fromUri ?? fromUrl?.target;
   if (target === undefined) return { kind: 'missing' };
-  if (fromUri !== undefined && fromUrl !== undefined && fromUri !== fromUrl) return { kind: 'invalid' };
+  if (fromUri !== undefined && fromUrl !== undefined && fromUri !== fromUrl.target) return { kind: 'invalid' };
   if (!target.startsWith('/')) return { kind: 'invalid' };
   const mark = target.indexOf('?');
-  return { kind: 'named', path: readPath(mark < 0 ? target : target.slice(0, mark)) };
+  const path = readPath(mark < 0 ? target : target.slice(0, mark));
+  if (fromUrl === undefined) return { kind: 'named', path };
+  return { kind: 'named', path, authority: fromUrl.authority, scheme: fromUrl.scheme };
 }
 
-/** Path and query of an absolute address, byte for byte: a URL parser would already resolve what must be seen here. */
-function targetOf(address: string): string | undefined {
-  const match = /^https?:\/\/([^/?#\\\s]+)([/?].*)?$/i.exec(address);
-  if (match === null || !URL.canParse(`http://${match[1] ?? ''}/`)) return undefined;
-  const rest = match[2] ?? '/';
-  return rest.startsWith('?') ? `/${rest}` : rest;
+/**
+ * Whether some part of the question names another of our applications than the one it is asked about. nginx sets Host
+ * and X-Original-URL and hands on what a visitor sent as X-Forwarded-Host, which would choose an application that the
+ * visitor may open and let the answer count for one they may not. Names of no application say nothing: outposts are
+ * called by service names, and applications have more names than the one that is configured.
+ * @param site found by `request.host`
+ */
+export function namesAnotherSite(
+  hosts: HostTable,
+  site: Pick<Site, 'pk'>,
+  request: Pick<NormalisedRequest, 'host' | 'hostHeader' | 'scheme'>,
+  address: OriginalAddress | undefined,
+): boolean {
+  const differs = (authority: string, scheme: 'http' | 'https') =>
+    authority !== request.host && (hosts.find(authority, scheme) ?? site).pk !== site.pk;
+  if (differs(request.hostHeader, request.scheme)) return true;
+  if (address?.kind !== 'named' || address.authority === undefined) return false;
+  return differs(address.authority, address.scheme ?? request.scheme);
+}
+
+interface AbsoluteAddress {
+  scheme: 'http' | 'https';
+  /** lower case */
+  authority: string;
+  /** path and query */
+  target: string;
+}
+
+/** An absolute address, byte for byte: a URL parser would already resolve what must be seen here. */
+function parseAbsolute(address: string): AbsoluteAddress | undefined {
+  const match = /^(https?):\/\/([^/?#\\\s@]+)([/?].*)?$/i.exec(address);
+  if (match === null || !URL.canParse(`http://${match[2] ?? ''}/`)) return undefined;
+  const rest = match[3] ?? '/';
+  return {
+    scheme: match[1]?.toLowerCase() === 'https' ? 'https' : 'http',
+    authority: (match[2] ?? '').toLowerCase(),
+    target: rest.startsWith('?') ? `/${rest}` : rest,
+  };
 }

@@ -141,6 +141,7 @@ export function normalise(req: IncomingMessage, peers: Peers): NormalisedRequest
     rawPath,
     query: mark < 0 ? '' : rawTarget.slice(mark + 1),
     host: said,
+    hostHeader: (host ?? '').toLowerCase(),
     scheme: scheme(firstOf(forwardedProto), req),
     peer: address,
     clientAddress,

@@ -11,6 +11,8 @@ export interface NormalisedRequest {
   readonly query: string;
   /** authority the client addressed, lower case, as sent (with its port, if any); empty when there is none */
   readonly host: string;
+  /** the Host header alone, lower case, whatever a proxy forwarded beside it */
+  readonly hostHeader: string;
   readonly scheme: 'http' | 'https';
   /** address of the connecting peer, an IPv4-mapped one written as IPv4 */
   readonly peer: string;

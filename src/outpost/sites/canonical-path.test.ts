@@ -29,7 +29,7 @@ describe('readPath', () => {
     for (const path of [
       '', 'x', '/public/../admin', '/public/%2e%2e/admin', '/public/%2E%2e/admin', '/public/.%2e/admin', '/a/./b',
       '/public/..;/admin', '/public/..;x=1/admin', '/public/%2e%2e%3b/admin', '/public%2f..%2fadmin', '/a\\b',
-      '/a/%00', '/a%0d%0ab', '/public/%252e%252e/admin', '/public/%25252e%25252e/admin', '/..%5cadmin', '/..', '/a/..',
+      '/public/..%20/admin', '/public/.%20/x', '/a/%00', '/a%0d%0ab', '/public/%252e%252e/admin', '/public/%25252e%25252e/admin', '/..%5cadmin', '/..', '/a/..',
     ]) assert.equal(readPath(path).kind, 'malformed', path); // prettier-ignore
   });
 

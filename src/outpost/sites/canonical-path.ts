@@ -54,12 +54,15 @@ export function readPath(rawPath: string): PathReading {
   return { kind: 'plain', path: canonical, readings: readingsOf(canonical) };
 }
 
-/** `.` and `..` as whole segments, also with path parameters (`..;x`), which Java servers drop before they resolve. */
+/**
+ * `.` and `..` as whole segments, also with path parameters (`..;x`), which Java servers drop before they resolve, and
+ * with spaces behind, which Windows drops.
+ */
 function hasDotSegment(path: string): boolean {
   if (!path.includes('.')) return false;
   return path.split(/[/\\]/).some((segment) => {
     const parameters = segment.indexOf(';');
-    const name = parameters < 0 ? segment : segment.slice(0, parameters);
+    const name = (parameters < 0 ? segment : segment.slice(0, parameters)).trim();
     return name === '.' || name === '..';
   });
 }
