@@ -63,7 +63,7 @@ async function build(env: Env): Promise<Gate> {
       mode: 'forward_single',
       externalHost: gate.url(name, ''),
       ...(name.endsWith('closed') ? { groups: [env.staffGroup] } : {}),
-      provider: { skip_path_regex: '^/public/' },
+      provider: { skip_path_regex: name.endsWith('closed') ? '' : '^/public/' },
     });
   }
   for (const name of NAMES) await env.provision.served(env.gatehouse.origin, gate.url(name));
