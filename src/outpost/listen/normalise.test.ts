@@ -167,6 +167,11 @@ describe('normalise', () => {
     assert.equal(ask({ method: 'CONNECT', url: '/x' }).problem?.code, 'not-for-this-server');
   });
 
+  it('are taken in HTTP/1.0 and 1.1 only', () => {
+    for (const version of ['1.0', '1.1']) assert.equal(ask({ version }).problem, undefined);
+    for (const version of ['0.9', '2.0', '9.9']) assert.equal(ask({ version }).problem?.code, 'http-version');
+  });
+
   it('splits target and query byte for byte', () => {
     const request = ask({ url: '/a%2Fb/../c?x=%41&y=?' });
     assert.deepEqual([request.rawPath, request.query], ['/a%2Fb/../c', 'x=%41&y=?']);

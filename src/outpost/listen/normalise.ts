@@ -132,6 +132,8 @@ export function normalise(req: IncomingMessage, peers: Peers): NormalisedRequest
   }
   if (req.method === 'CONNECT') problem ??= notForUs();
   if (BAD_TARGET.test(rawTarget)) problem ??= badTarget();
+  // Node also reads request lines that say HTTP/2.0 or 0.9, and treats them as 1.1
+  if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') problem ??= badVersion();
   const mark = rawTarget.indexOf('?');
   const rawPath = mark < 0 ? rawTarget : rawTarget.slice(0, mark);
 
@@ -206,6 +208,7 @@ const badForwardedFor = () =>
   );
 const badTarget = () =>
   new CodedError('invalid-target', 400, 'The address asked for holds characters that no address may hold.');
+const badVersion = () => new CodedError('http-version', 505, 'This connection takes HTTP/1.1 and HTTP/1.0 only.');
 const notForUs = () =>
   new CodedError(
     'not-for-this-server',

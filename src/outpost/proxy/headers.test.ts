@@ -140,7 +140,7 @@ describe('requestHeaders', () => {
 
   it('never lets the application see our cookies', () => {
     const out = requestHeaders(
-      ['Cookie', 'a=1; authentik_proxy_0123abcd=s; b=2', 'Cookie', 'authentik_session=s'],
+      ['Cookie', 'a=1; authentik_proxy_0123abcd=s; b=2', 'Cookie', 'authentik_session=s; authentik_csrf=c'],
       base,
     );
     assert.deepEqual(all(out, 'cookie'), ['a=1; b=2']);

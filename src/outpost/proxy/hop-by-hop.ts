@@ -41,8 +41,8 @@ export function isHopByHop(lower: string, named: ReadonlySet<string>): boolean {
   return HOP_BY_HOP.has(lower) || named.has(lower);
 }
 
-/** Cookies of ours: sessions and attempts of every outpost, and the identity server's session on a shared domain. */
+/** Cookies of ours: sessions and attempts of every outpost, and the identity server's, whose host an application may share. */
 export function isOwnCookie(name: string): boolean {
   const lower = name.trim().toLowerCase();
-  return lower.startsWith('authentik_proxy_') || lower === 'authentik_session';
+  return lower.startsWith('authentik_proxy_') || lower === 'authentik_session' || lower === 'authentik_csrf';
 }

@@ -93,6 +93,8 @@ describe('proxy providers', () => {
       [{ name: 'p', external_host: 'https://P.example.test:443/x' }, ['external_host', 'name']],
       [{ name: 'x', external_host: 'https://a@x.test' }, ['external_host']],
       [{ name: 'x', external_host: 'https://x.test/?a' }, ['external_host']],
+      [{ name: 'x', external_host: 'https://"x".test' }, ['external_host']],
+      [{ name: 'x', external_host: 'https://x{y}.test' }, ['external_host']],
       [
         { name: 'x', external_host: 'https://x.test', authorization_flow: 'none', property_mappings: ['none'] },
         ['authorization_flow', 'property_mappings'],

@@ -6,6 +6,8 @@ import type { ProviderRow } from '../storage/rows.ts';
 import type { ProviderInput } from './providers.ts';
 
 type Problems = Record<string, string[]>;
+/** As the URL parser writes it: lower case, other scripts as punycode. */
+const HOST_NAME = /^(?:\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)$/;
 /** What the provider will be, the rest filled in. */
 type Whole = Pick<ProviderRow, 'id' | 'mode' | 'external_host' | 'cookie_domain'>;
 
@@ -105,6 +107,8 @@ function addressProblem(value: string): string | undefined {
     return 'Give an address such as https://app.example.com.';
   }
   const url = new URL(value);
+  // The URL parser lets quotes, braces and more into a host; they would end up in configuration files.
+  if (!HOST_NAME.test(url.hostname)) return 'The host may consist of letters, digits, dots, hyphens and underscores.';
   if (url.username !== '' || url.password !== '') return 'Leave out user name and password.';
   if (url.search !== '' || url.hash !== '') return 'Leave out what follows ? and #.';
   return undefined;
