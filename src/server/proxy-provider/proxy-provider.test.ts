@@ -94,7 +94,8 @@ describe('proxy providers', () => {
       [{ name: 'x', external_host: 'https://a@x.test' }, ['external_host']],
       [{ name: 'x', external_host: 'https://x.test/?a' }, ['external_host']],
       [{ name: 'x', external_host: 'https://"x".test' }, ['external_host']],
-      [{ name: 'x', external_host: 'https://x{y}.test' }, ['external_host']],
+      [{ name: 'x', external_host: "https://x';.test" }, ['external_host']],
+      [{ name: 'x', external_host: 'https://x.test/\u0000' }, ['external_host']],
       [
         { name: 'x', external_host: 'https://x.test', authorization_flow: 'none', property_mappings: ['none'] },
         ['authorization_flow', 'property_mappings'],

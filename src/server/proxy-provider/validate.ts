@@ -6,6 +6,8 @@ import type { ProviderRow } from '../storage/rows.ts';
 import type { ProviderInput } from './providers.ts';
 
 type Problems = Record<string, string[]>;
+/** White space, controls and what else RFC 3986 leaves out of an address. */
+const NO_ADDRESS = /[\s\u0000-\u001f\u007f"<>\\^`{|}]/;
 /** As the URL parser writes it: lower case, other scripts as punycode. */
 const HOST_NAME = /^(?:\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)$/;
 /** What the provider will be, the rest filled in. */
@@ -103,7 +105,7 @@ async function hostProblem(tx: Change, whole: Whole, host: string): Promise<stri
 }
 
 function addressProblem(value: string): string | undefined {
-  if (!/^https?:\/\/[^\s/]/i.test(value) || /\s/.test(value) || !URL.canParse(value)) {
+  if (!/^https?:\/\/[^\s/]/i.test(value) || NO_ADDRESS.test(value) || !URL.canParse(value)) {
     return 'Give an address such as https://app.example.com.';
   }
   const url = new URL(value);
