@@ -14,12 +14,14 @@ interface Cookie {
 
 export class CookieJar {
   #cookies: Cookie[] = [];
+  /** names this browser does not keep */
+  refused: RegExp | undefined;
 
   /** Takes one Set-Cookie line that came from `url`. */
   store(url: URL, line: string): void {
     const [pair = '', ...attributes] = line.split(';').map((part) => part.trim());
     const equals = pair.indexOf('=');
-    if (equals < 1) return;
+    if (equals < 1 || this.refused?.test(pair.slice(0, equals)) === true) return;
     const cookie: Cookie = {
       name: pair.slice(0, equals),
       value: pair.slice(equals + 1),

@@ -6,6 +6,7 @@ import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
 import { sendToLogin } from '../login/authorize.ts';
+import { isLooping } from '../login/loop-guard.ts';
 import { checkReturnAddress } from '../login/return-address.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
@@ -50,7 +51,9 @@ async function present(exchange: Exchange, site: Site, decision: Decision): Prom
       const loginUrl = `${ownEndpoint(site, GENERATION, '/start')}?rd=${encodeURIComponent(target)}`;
       if (decision.answer === 'challenge') sendChallenge(exchange, site, loginUrl);
       else if (decision.answer === 'frame') sendFramed(exchange, site, loginUrl);
-      else await sendToLogin(exchange, site, GENERATION, { target, round: 0, purpose: decision.purpose });
+      else if (isLooping(site, decision.reason, request.headers.cookie)) {
+        sendProblem(exchange, 'login-loop', { site, retry: loginUrl, asPage: true });
+      } else await sendToLogin(exchange, site, GENERATION, { target, round: 0, purpose: decision.purpose });
       return report(exchange, decision.reason, site);
     }
   }

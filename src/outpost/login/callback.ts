@@ -75,7 +75,8 @@ export async function callback(
     return report(exchange, 'login-failed', site);
   }
   // the attempts of other tabs are not needed any more: with a session their callbacks go on to their targets
-  const done = [...sealedSession.setCookies, noteLogin(site, cookies), ...site.attempts.endAll(cookies)];
+  const done = [...sealedSession.setCookies, ...site.attempts.endAll(cookies)];
+  if (identity.kind === 'nobody') done.push(noteLogin(site, cookies));
   const second = `${site.cookie.name}_1`;
   if (sealedSession.setCookies.length === 1 && cookies !== undefined && findCookie(cookies, second) !== undefined) {
     done.push(deleteCookie(second, site.cookieScope));

@@ -2,6 +2,7 @@
  * Counts logins that just succeeded and yet left no session: a browser that drops the session cookie would otherwise
  * go round between application and login for ever.
  */
+import type { Reason } from '../reasons.ts';
 import { deleteCookie, findCookie, setCookie } from '../session/cookies.ts';
 import type { Site } from '../sites/site.ts';
 
@@ -10,14 +11,19 @@ const MAX_ROUNDS = 2;
 
 const guardName = (site: Site) => `${site.cookie.name}_l`;
 
-/** @returns Set-Cookie text that notes a finished login */
+/** @returns Set-Cookie text that notes a login finished by a browser that came without a session */
 export function noteLogin(site: Site, cookies: string | undefined): string {
-  return setCookie(guardName(site), String(rounds(site, cookies) + 1), WINDOW_S, site.cookieScope);
+  // never longer than the session: one that ran out is no dropped cookie
+  const seconds = Math.min(WINDOW_S, Math.ceil(site.validity));
+  return setCookie(guardName(site), String(rounds(site, cookies) + 1), seconds, site.cookieScope);
 }
 
-/** Whether a browser without readable session finished that many logins within the last seconds. */
-export function isLooping(site: Site, cookies: string | undefined): boolean {
-  return rounds(site, cookies) >= MAX_ROUNDS;
+/**
+ * Whether a browser without readable session finished that many logins within the last seconds.
+ * @param reason why there is no session; an ended one is none that was dropped
+ */
+export function isLooping(site: Site, reason: Reason, cookies: string | undefined): boolean {
+  return (reason === 'no-session' || reason === 'session-unreadable') && rounds(site, cookies) >= MAX_ROUNDS;
 }
 
 /** @returns Set-Cookie texts that forget it */

@@ -48,10 +48,9 @@ async function begin(
   const { request } = exchange;
   const kind = requestKind(request);
   const loginUrl = `${ownEndpoint(site, generation, '/start')}?rd=${encodeURIComponent(target)}`;
-  const unreadable = reason === 'no-session' || reason === 'session-unreadable';
   if (kind === 'background') sendChallenge(exchange, site, loginUrl);
   else if (kind === 'framed') sendFramed(exchange, site, loginUrl);
-  else if (unreadable && isLooping(site, request.headers.cookie)) {
+  else if (isLooping(site, reason, request.headers.cookie)) {
     sendProblem(exchange, 'login-loop', { site, retry: loginUrl, asPage: true });
   } else {
     const clear = reason === 'no-session' ? [] : site.cookie.clear(request.headers.cookie);
