@@ -16,6 +16,7 @@ import type { Metrics } from './metrics.ts';
 import { Upstreams } from './proxy/upstreams.ts';
 import { LiveSessions } from './session/live.ts';
 import type { CacheLimits } from './session/live.ts';
+import { OpenAnswers } from './session/open-answers.ts';
 import { Revocations } from './session/revocations.ts';
 import { buildState } from './state/state.ts';
 
@@ -53,13 +54,15 @@ export class DataPlane {
     const now = options.now ?? Date.now;
     const revocations = new Revocations();
     const verifier = new TokenVerifier(backChannel, now);
+    const refresher = new Refresher({ backChannel, verifier, revocations, log, now });
     this.#options = options;
     this.#services = {
       peers: new Peers(options.trustedProxyCidrs, options.strictPeers),
       sessions: new LiveSessions(options.cacheLimits),
       revocations,
       verifier,
-      refresher: new Refresher({ backChannel, verifier, revocations, log, now }),
+      openAnswers: new OpenAnswers({ revocations, settle: (live) => refresher.settle(live) }),
+      refresher,
       backChannel,
       log,
       metrics: options.metrics,
@@ -115,11 +118,13 @@ export class DataPlane {
   /** Identity events of our own server. */
   applyEvents(batch: IdentityEventBatch): void {
     this.#services.revocations.apply(batch, this.#services.now());
+    this.#services.openAnswers.check();
   }
 
   /** The published instruction that a server session is over. */
   endedByPublishedInstruction(sid: string): void {
     this.#services.revocations.endSid(sid, this.#forgetAt(), this.#services.now());
+    this.#services.openAnswers.check();
   }
 
   /**
@@ -129,6 +134,7 @@ export class DataPlane {
   signOut(report: SignOutReport, at: number = this.#services.now()): void {
     const site = this.#services.state?.sites.get(report.provider);
     this.#services.revocations.signOut(report, site?.signOutEverything ?? true, this.#forgetAt(), at);
+    this.#services.openAnswers.check();
   }
 
   /** Whether the control link is up: sessions are renewed only then. */
@@ -138,6 +144,7 @@ export class DataPlane {
 
   /** Ends the connections to applications. */
   async close(): Promise<void> {
+    this.#services.openAnswers.close();
     await this.#upstreams.destroy();
   }
 

@@ -13,6 +13,7 @@ import type { Metrics, RequestType } from './metrics.ts';
 import { verdictOf } from './reasons.ts';
 import type { Reason } from './reasons.ts';
 import type { LiveSessions } from './session/live.ts';
+import type { OpenAnswers } from './session/open-answers.ts';
 import type { Revocations } from './session/revocations.ts';
 import type { Site } from './sites/site.ts';
 import type { OutpostState } from './state/state.ts';
@@ -39,6 +40,7 @@ export interface Services {
   readonly peers: Peers;
   readonly sessions: LiveSessions;
   readonly revocations: Revocations;
+  readonly openAnswers: OpenAnswers;
   readonly refresher: Refresher;
   readonly verifier: TokenVerifier;
   readonly backChannel: BackChannel;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Person } from '../harness/provision.ts';
 import { ask, story } from './support/ask.ts';
 import type { Browser } from './support/browser.ts';
 import type { Case } from './support/case.ts';
@@ -219,28 +220,45 @@ export const cases: Case[] = [
   {
     id: 'I9',
     rule: 'I',
-    title: 'an answer that streams ends with the session',
+    title: 'an answer that streams ends with the session, and no other one does',
     async run(env) {
-      const { browser } = await env.visitor('one');
-      const socket = connect({ host: '127.0.0.1', port: env.port });
-      let received = '';
-      let over = false;
-      socket.on('data', (chunk) => (received += chunk.toString('latin1')));
-      socket.on('close', () => (over = true));
-      socket.on('error', () => (over = true));
-      socket.write(
-        `GET /stream HTTP/1.1\r\nHost: ${env.host('one')}\r\nCookie: ${browser.cookieHeader(env.host('one'))}\r\n\r\n`,
-      );
+      const acts: [what: string, act: (person: Person, browser: Browser) => Promise<unknown>][] = [
+        ['sign-out', (_, browser) => browser.follow(env.url('one', '/outpost.goauthentik.io/sign_out'))],
+        ['deactivation', (person) => env.gatehouse.api.patch(`core/users/${person.pk}/`, { is_active: false })],
+      ];
+      const honest = stream(env, env.eve);
       try {
-        await within(3000, 'the stream begins', () => Promise.resolve(received.includes('data: tick')));
-        await browser.follow(env.url('one', '/outpost.goauthentik.io/sign_out'));
-        await within(2500, 'the stream of a session that is over goes on', () => Promise.resolve(over));
+        for (const [what, act] of acts) {
+          const { person, browser } = await env.visitor('one');
+          const watched = stream(env, browser);
+          try {
+            await within(3000, 'the stream begins', () => Promise.resolve(watched.received.includes('data: tick')));
+            await act(person, browser);
+            await within(SOON, `the stream goes on after ${what}`, () => Promise.resolve(watched.over));
+          } finally {
+            watched.socket.destroy();
+          }
+        }
+        const before = honest.received.length;
+        await within(2000, "eve's stream", () => Promise.resolve(honest.received.length > before));
       } finally {
-        socket.destroy();
+        honest.socket.destroy();
       }
     },
   },
 ];
+
+/** An event stream of `one`, read as long as it lasts. */
+function stream(env: Env, browser: Browser) {
+  const socket = connect({ host: '127.0.0.1', port: env.port });
+  const watched = { socket, received: '', over: false };
+  socket.on('data', (chunk) => (watched.received += chunk.toString('latin1')));
+  socket.on('error', () => (watched.over = true));
+  socket.on('close', () => (watched.over = true));
+  const host = env.host('one');
+  socket.write(`GET /stream HTTP/1.1\r\nHost: ${host}\r\nCookie: ${browser.cookieHeader(host)}\r\n\r\n`);
+  return watched;
+}
 
 /** For some seconds after a restart: not one request may be let in. */
 async function afterRestart(env: Env, stolen: Browser, what: string): Promise<void> {

@@ -352,6 +352,24 @@ export const switches: readonly Switch[] = [
     noticed: ['I7'],
   },
   {
+    rule: 'I',
+    title: 'answers under way are left alone',
+    edits: [edit('outpost/dialects/proxy-mode.ts', 'services.openAnswers.add(res, live)', 'void live')],
+    noticed: ['I9'],
+  },
+  {
+    rule: 'D',
+    title: 'a check may name two applications',
+    edits: [
+      edit(
+        'outpost/dialects/nginx.ts',
+        'services.state !== undefined && namesAnotherSite(',
+        'services.state === undefined && namesAnotherSite(',
+      ),
+    ],
+    noticed: ['D3', 'D11'],
+  },
+  {
     rule: 'J',
     title: 'absolute-form for any host is taken',
     edits: [

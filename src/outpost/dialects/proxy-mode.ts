@@ -89,10 +89,12 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
       sendCodedError(exchange, error, { site });
     },
     onDone: (outcome) => {
+      services.openAnswers.delete(res);
       const seconds = outcome.duration / 1000;
       services.metrics.upstream(request.method, request.scheme, site.external.host, upstream.authority, seconds);
       report(exchange, reason, site, live?.user);
     },
   };
+  if (live !== undefined) services.openAnswers.add(res, live);
   carry(req, res, target);
 }

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
+import { describe, it, mock } from 'node:test';
+import type { Identity } from '../identify/identify.ts';
+import type { LiveSession } from './live.ts';
+import { OpenAnswers } from './open-answers.ts';
+import type { Revocations, Standing } from './revocations.ts';
+
+const person = (reason: 'session-refreshed' | 'session-grace', live: LiveSession): Identity => ({
+  kind: 'person',
+  reason,
+  live,
+  setCookies: [],
+});
+
+/** One answer of one session, whose standing and fresh claims the test decides. */
+function open(settle: (live: LiveSession) => Identity | Promise<Identity>) {
+  const state: { standing: Standing; cut: boolean } = { standing: 'live', cut: false };
+  const revocations = { standing: () => state.standing } as unknown as Revocations;
+  const answers = new OpenAnswers({ revocations, settle });
+  const live = { session: {} } as LiveSession;
+  const res = { destroy: () => (state.cut = true) } as unknown as ServerResponse;
+  answers.add(res, live);
+  return { answers, state, live, res };
+}
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('open answers', () => {
+  it('are broken off when their session is over, and only then', () => {
+    const { answers, state } = open(() => assert.fail('nothing to settle'));
+    answers.check();
+    assert.equal(state.cut, false);
+    state.standing = 'ended';
+    answers.check();
+    assert.equal(state.cut, true);
+    assert.equal(answers.size, 0);
+  });
+
+  it('that are finished are not touched', () => {
+    const { answers, state, res } = open(() => assert.fail('nothing to settle'));
+    answers.delete(res);
+    state.standing = 'ended';
+    answers.check();
+    assert.equal(state.cut, false);
+  });
+
+  it('of a session with stale claims go on when the fresh ones allow it', async () => {
+    const { answers, state } = open((live) => person('session-refreshed', live));
+    state.standing = 'stale';
+    answers.check();
+    await settled();
+    assert.equal(state.cut, false);
+  });
+
+  it('are broken off when access is denied or can no longer be asked for', async () => {
+    for (const kind of ['denied', 'unsettled'] as const) {
+      const { answers, state } = open((live) => Promise.resolve({ kind, live, detail: '' }));
+      state.standing = 'stale';
+      answers.check();
+      await settled();
+      assert.equal(state.cut, true, kind);
+    }
+  });
+
+  it('are broken off when asking goes wrong', async () => {
+    const { answers, state } = open(() => Promise.reject(new Error('unforeseen')));
+    state.standing = 'stale';
+    answers.check();
+    await settled();
+    assert.equal(state.cut, true);
+  });
+
+  it('are looked at again while the server cannot be asked', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      let asked = 0;
+      const { answers, state } = open((live) =>
+        ++asked < 3 ? person('session-grace', live) : { kind: 'unsettled', live },
+      );
+      state.standing = 'stale';
+      answers.check();
+      for (let i = 0; i < 3; i++) {
+        await settled();
+        assert.equal(state.cut, i === 2, `after ${i + 1} tries`);
+        mock.timers.tick(2000);
+      }
+      answers.close();
+    } finally {
+      mock.timers.reset();
+    }
+  });
+});
