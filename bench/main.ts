@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: the budgets of docs/performance.md, measured side by side in one run on one core, the load on the
- * other. `--quick` takes short rounds, `--write` puts the table into docs/performance.md.
+ * other. `--quick` takes short rounds, `--only NAME` one section, `--write` puts the table into docs/performance.md.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,11 @@ import { proxyMode } from './proxy-mode.ts';
 import { startTimes } from './start.ts';
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
 });
 const effort = values.quick ? { rounds: 3, seconds: 2 } : { rounds: 7, seconds: 5 };
 
@@ -25,7 +29,9 @@ if (cpus().length < 2) throw new Error('the benchmark needs two cores: one for w
 execFileSync('taskset', ['-cp', LOAD_CORE, String(process.pid)], { stdio: 'ignore' });
 
 const rows: Row[] = [];
-for (const section of [forwardAuth, proxyMode, startTimes, memory]) {
+const sections = { 'forward-auth': forwardAuth, 'proxy-mode': proxyMode, start: startTimes, memory };
+for (const [name, section] of Object.entries(sections)) {
+  if (values.only !== undefined && values.only !== name) continue;
   const product = await Product.create();
   try {
     for (const row of await section(product, effort)) {
@@ -45,7 +51,7 @@ const table = [
 ].join('\n');
 console.log(`\n${table}`);
 
-if (values.write) {
+if (values.write && values.only === undefined) {
   const file = join(ROOT, 'docs/performance.md');
   const text = readFileSync(file, 'utf8');
   const [before, rest] = text.split('<!-- table -->\n');

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { describe, it } from 'node:test';
-import { AccessLog, processLog, redactTarget } from './access-log.ts';
+import { AccessLog, redactTarget } from './access-log.ts';
+import { processLog } from './process-log.ts';
 import type { AccessEntry } from './access-log.ts';
 import { Metrics, OutpostGauges, sumMetrics } from './metrics.ts';
 
@@ -108,6 +110,20 @@ describe('AccessLog', () => {
     assert.deepEqual([line['name'], line['user'], line['status'], line['remote']], ['App', 'alice', 200, '192.0.2.1']);
     assert.ok(!Number.isNaN(Date.parse(String(line['timestamp']))));
     assert.ok(!written[0]!.includes('secret'));
+  });
+
+  it('writes one line of JSON that says the same, whatever a client sends', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 60 });
+    fc.assert(
+      fc.property(text, text, text, (user, host, agent) => {
+        const { log, written } = lines('info');
+        log.write({ ...entry, user, host, rawHeaders: ['user-agent', agent] });
+        const line = JSON.parse(written[0]!) as Record<string, unknown>;
+        assert.deepEqual([line['user'], line['host'], line['user_agent']], [user, host, agent]);
+        assert.equal(line['part'], 'test');
+        assert.equal(written[0]!.indexOf('\n'), written[0]!.length - 1);
+      }),
+    );
   });
 
   it('writes nothing when the level is higher', () => {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { processLog } from '../outpost/access-log.ts';
-import type { ProcessLog } from '../outpost/access-log.ts';
+import { processLog } from '../outpost/process-log.ts';
+import type { ProcessLog } from '../outpost/process-log.ts';
 import type { Settings } from '../settings/settings.ts';
 import { announcement } from './announce.ts';
 import { openBackChannel } from './back-channel.ts';

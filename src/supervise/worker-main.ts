@@ -1,5 +1,5 @@
 /** Entry point of a worker's process; the supervisor forks it. */
-import { processLog } from '../outpost/access-log.ts';
+import { processLog } from '../outpost/process-log.ts';
 import { toParent } from './channel.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { planeMaker } from './plane.ts';
