@@ -36,6 +36,7 @@ for (const generation of ['akprox', 'outpost'] as const) {
         const visitor = scene.visitor();
         const login = await visitor.open(scene.address('wiki') + target);
         assert.equal(login.url.origin, scene.server, trace(login));
+        assert.match(trace(login), generation === 'akprox' ? /\/akprox\/start/ : /\/outpost\.goauthentik\.io\/start/);
         const page = await visitor.login(login, 'alice', alice.password);
         assert.equal(page.status, 200, trace(page));
         assert.equal(page.url.href, scene.address('wiki') + target, trace(page));

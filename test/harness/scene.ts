@@ -126,12 +126,13 @@ function startNginx(
     port,
     http: (tls) => {
       const values = { ...addresses, ...tls };
-      const servers = Object.entries(applications).map(([name, generation]) =>
+      // the older text answers for every name, so it has to come first: nginx's default server
+      const ordered = Object.entries(applications).sort(([, a], [, b]) => a.localeCompare(b));
+      const servers = ordered.map(([name, generation]) =>
         generation === 'akprox'
           ? akproxConfiguration(values)
           : outpostConfiguration({ ...values, name: `${name}.test` }),
       );
-      // the older text answers for every name, so it comes first and is nginx's default server
       return [...servers, serverConfiguration({ ...values, name: 'auth.test' })].join('\n');
     },
   });
