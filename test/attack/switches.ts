@@ -85,8 +85,8 @@ export const switches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/dialects/nginx.ts',
-        "return refuse('original-address-invalid')",
-        "return { verdict: 'allow', reasons: ['public-path'], live: undefined, setCookies: [] }",
+        "if (address?.kind === 'invalid') return refuse('original-address-invalid')",
+        "if (address?.kind === 'invalid') return { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] }",
       ),
     ],
     noticed: ['B5'],
@@ -98,7 +98,7 @@ export const switches: readonly Switch[] = [
       edit(
         'outpost/dialects/proxy-mode.ts',
         'await present(exchange, site, decision);',
-        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reasons: ['public-path'], live: undefined, setCookies: [] });\n  await present(exchange, site, decision);",
+        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] });\n  await present(exchange, site, decision);",
       ),
     ],
     noticed: ['B6'],
@@ -455,7 +455,7 @@ export const switches: readonly Switch[] = [
       edit(
         'outpost/dialects/nginx.ts',
         "if (address?.kind === 'invalid')",
-        "if (/^(basic|bearer) /i.test(request.headers.authorization ?? '')) return { verdict: 'allow', reasons: ['public-path'], live: undefined, setCookies: [] };\n  if (address?.kind === 'invalid')",
+        "if (/^(basic|bearer) /i.test(request.headers.authorization ?? '')) return { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] };\n  if (address?.kind === 'invalid')",
       ),
     ],
     noticed: ['M1'],
