@@ -295,6 +295,30 @@ describe('sessions', () => {
     assert.equal(asks, 1);
   });
 
+  it('of many people at once all get fresh claims, with a bounded number of calls under way', async () => {
+    const people = Array.from({ length: 40 }, (_, i) => ({ ...ALICE, sub: `sub-${i}`, sid: `sid-${i}` }));
+    const cookies = [];
+    for (const person of people) {
+      outpost.jar.clear();
+      await outpost.login('/x', person);
+      cookies.push(outpost.cookieHeader());
+    }
+    let [now, most] = [0, 0];
+    outpost.server.refresh = async ({ sid }) => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      now--;
+      const person = people.find((p) => p.sid === sid) ?? ALICE;
+      const changed: Person = { ...person, claims: { ...ALICE.claims, groups: ['promoted'] } };
+      const access_token = await outpost.server.sign('client-1', 'app', changed);
+      return { result: 'token', access_token, gatehouse: { cursor: { epoch: 'e1', n: 50 }, headers: [] } };
+    };
+    outpost.plane.applyEvents(batch(event(50, { kind: 'provider-changed', provider: 1 })));
+    const answers = await Promise.all(cookies.map((cookie) => outpost.send(NGINX, { ...asked, ...cookie })));
+    assert.deepEqual(new Set(answers.map(({ headers }) => headers['x-authentik-groups'])), new Set(['promoted']));
+    assert.ok(most > 1 && most <= 16, `${most} at once`);
+  });
+
   it('keep their claims for five minutes while the server is away, then are refused', async () => {
     outpost.channel.up = false;
     outpost.plane.applyEvents(batch(event(50, { kind: 'user-changed', uid: ALICE.sub, effect: 'refresh' })));

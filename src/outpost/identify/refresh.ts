@@ -18,8 +18,10 @@ const GRACE_MS = 5 * 60_000;
 /** After a failure the next try waits; requests in between are answered at once. */
 const RETRY_AFTER_MS = 2000;
 const TIMEOUT_MS = 3000;
-/** So many at once; an event that concerns everybody must not drown the server. The others try on a later request. */
+/** So many at once, the others wait: an event that concerns everybody must not drown the server. */
 const MAX_AT_ONCE = 16;
+/** More than this do not wait; they get the old claims and try on a later request. */
+const MAX_WAITING = 2000;
 /** How many failing sessions are watched. */
 const MAX_FAILING = 20_000;
 
@@ -39,6 +41,8 @@ export class Refresher {
   /** session -> first failure and last failure, epoch ms */
   readonly #failing = new LRUCache<string, { since: number; last: number }>({ max: MAX_FAILING });
 
+  readonly #slots = new Slots(MAX_AT_ONCE);
+
   constructor(options: RefresherOptions) {
     this.#options = options;
   }
@@ -53,13 +57,22 @@ export class Refresher {
     const failing = this.#failing.get(key);
     const tooSoon = failing !== undefined && now() - failing.last < RETRY_AFTER_MS;
     if (tooSoon) return this.#oldClaims(live, key);
-    if (!backChannel.up || this.#running.size >= MAX_AT_ONCE) return this.#failed(live, key);
+    if (!backChannel.up || this.#running.size >= MAX_AT_ONCE + MAX_WAITING) return this.#failed(live, key);
     const run = this.#run(live, key).finally(() => this.#running.delete(key));
     this.#running.set(key, run);
     return run;
   }
 
   async #run(live: LiveSession, key: string): Promise<Identity> {
+    await this.#slots.take();
+    try {
+      return await this.#refresh(live, key);
+    } finally {
+      this.#slots.free();
+    }
+  }
+
+  async #refresh(live: LiveSession, key: string): Promise<Identity> {
     const { revocations, log } = this.#options;
     // an event that arrives while the answer is under way must be able to make it stale again
     const { version } = revocations;
@@ -131,3 +144,27 @@ export class Refresher {
 
 const keyOf = ({ provider, claims, cursor }: Session) =>
   `${provider} ${claims.sid} ${claims.sub} ${cursor.epoch} ${cursor.n}`;
+
+/** A fixed number of places; whoever finds none waits for its turn. */
+class Slots {
+  #places: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(places: number) {
+    this.#places = places;
+  }
+
+  take(): Promise<void> | undefined {
+    if (this.#places > 0) {
+      this.#places--;
+      return undefined;
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  free(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#places++;
+    else next();
+  }
+}
