@@ -1,9 +1,8 @@
 /**
- * What every case runs against: one product with two workers, an application that tells what it received, four
- * published sites and some people.
+ * What every case runs against: one product with two workers, an application that tells what it received, some sites
+ * and some people.
  *
- * Only 127.0.0.1 is a trusted peer; the suite calls from 127.0.0.66 when it plays somebody else. The listener is the
- * IPv4-mapped form of the loopback address, so that every decision about peers also meets `::ffff:127.0.0.1`.
+ * Only 127.0.0.1 is a trusted peer; the suite calls from 127.0.0.66 when it plays somebody else.
  */
 import assert from 'node:assert/strict';
 import { Gatehouse, type GatehouseOptions } from '../../harness/gatehouse.ts';
