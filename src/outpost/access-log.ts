@@ -1,5 +1,7 @@
 import { pino } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
+import { verdictOf } from './reasons.ts';
+import type { Reason } from './reasons.ts';
 
 /** Query parameters whose value is a credential or leads to one (spec/outpost.md 24, quirk 12). Lower case. */
 const SECRET_PARAMETERS: ReadonlySet<string> = new Set([
@@ -73,25 +75,23 @@ function clip(text: string): string {
 
 /** One answered request (spec/outpost.md 15.3). */
 export interface AccessEntry {
+  /** epoch ms */
+  at: number;
   method: string;
   /** raw request target; secret parameters are removed here */
   target: string;
   host: string;
   scheme: string;
   status: number;
-  /** bytes of the answer's body, where known */
-  size?: number;
   /** ms */
   runtime: number;
   /** address of the client */
   remote: string;
-  /** name of the provider; absent for requests of no site */
-  provider?: string;
+  /** name of the provider; undefined for requests of no site */
+  provider: string | undefined;
   /** name of the signed-in person */
-  user?: string;
-  /** verdict and reasons of the decision */
-  verdict?: string;
-  reasons?: readonly string[];
+  user: string | undefined;
+  reason: Reason;
   requestId: string;
   /** `rawHeaders`, of which the configured ones are logged */
   rawHeaders: readonly string[];
@@ -122,15 +122,13 @@ export class AccessLog {
 
   write(entry: AccessEntry): void {
     if (this.#sink === undefined) return;
-    const { provider, size, user, verdict, reasons } = entry;
-    let line = `{"level":"info","timestamp":"${this.#time()}",${this.#bindings}`;
+    const { provider, user, reason } = entry;
+    let line = `{"level":"info","timestamp":"${this.#time(entry.at)}",${this.#bindings}`;
     if (provider !== undefined) line += `,"name":${quote(provider)}`;
     line += `,"remote":${quote(entry.remote)},"host":${quote(entry.host)},"runtime":"${entry.runtime.toFixed(3)}"`;
     line += `,"method":${quote(entry.method)},"scheme":${quote(entry.scheme)},"status":${entry.status}`;
-    if (size !== undefined) line += `,"size":${size}`;
     if (user !== undefined) line += `,"user":${quote(user)}`;
-    if (verdict !== undefined) line += `,"verdict":${quote(verdict)}`;
-    if (reasons !== undefined) line += `,"reasons":[${reasons.map(quote).join(',')}]`;
+    line += `,"verdict":"${verdictOf(reason)}","reasons":["${reason}"]`;
     line += `,"request_id":${quote(entry.requestId)}`;
     const raw = entry.rawHeaders;
     for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -142,8 +140,7 @@ export class AccessLog {
     this.#sink.write(`${line},"event":${quote(redactTarget(entry.target))}}\n`);
   }
 
-  #time(): string {
-    const now = Date.now();
+  #time(now: number): string {
     if (now !== this.#stampedAt) {
       this.#stampedAt = now;
       this.#stamp = new Date(now).toISOString();

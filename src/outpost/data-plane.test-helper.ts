@@ -195,11 +195,17 @@ export class TestOutpost {
   readonly server: FakeServer;
   readonly signOuts: SignOutReport[] = [];
   readonly problems: Problem[] = [];
-  readonly log: AccessEntry[] = [];
+  readonly #log: AccessEntry[] = [];
   readonly jar = new Map<string, string>();
   readonly channel: { fetch: typeof fetch; up: boolean; apiBase: string };
   readonly #http: Server;
   readonly #clock: { ms: number };
+
+  /** what was logged so far */
+  get log(): AccessEntry[] {
+    this.plane.flush();
+    return this.#log;
+  }
 
   constructor(server: FakeServer, clock: { ms: number }, over: Partial<DataPlaneOptions>) {
     this.server = server;
@@ -210,7 +216,7 @@ export class TestOutpost {
       backChannel: this.channel,
       log: pino({ level: 'silent' }),
       metrics: { configure() {}, request() {}, upstream() {}, decision() {} },
-      accessLog: { write: (entry) => this.log.push(entry) },
+      accessLog: { write: (entry) => this.#log.push(entry) },
       onSignOut: (report) => this.signOuts.push(report),
       onProblem: (problem) => this.problems.push(problem),
       now: () => clock.ms,

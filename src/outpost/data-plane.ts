@@ -14,6 +14,7 @@ import type { NormalisedRequest } from './listen/request.ts';
 import { TokenVerifier } from './login/verify-token.ts';
 import type { Metrics } from './metrics.ts';
 import { Upstreams } from './proxy/upstreams.ts';
+import { Reports } from './reports.ts';
 import { LiveSessions } from './session/live.ts';
 import type { CacheLimits } from './session/live.ts';
 import { OpenAnswers } from './session/open-answers.ts';
@@ -66,7 +67,7 @@ export class DataPlane {
       backChannel,
       log,
       metrics: options.metrics,
-      accessLog: options.accessLog,
+      reports: new Reports(options.metrics, options.accessLog),
       now,
       controlPlane: options.controlPlane,
       onSignOut: (report) => {
@@ -142,8 +143,14 @@ export class DataPlane {
     this.#services.link = up;
   }
 
+  /** Counts and logs what was answered so far. */
+  flush(): void {
+    this.#services.reports.flush();
+  }
+
   /** Ends the connections to applications. */
   async close(): Promise<void> {
+    this.flush();
     this.#services.openAnswers.close();
     await this.#upstreams.destroy();
   }

@@ -3,15 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { CodedError } from '../contract/errors.ts';
 import type { SignOutReport } from '../contract/extension.ts';
-import type { AccessLog } from './access-log.ts';
 import type { BackChannel } from './back-channel.ts';
 import type { Refresher } from './identify/refresh.ts';
 import type { Peers } from './listen/peers.ts';
 import type { NormalisedRequest } from './listen/request.ts';
 import type { TokenVerifier } from './login/verify-token.ts';
 import type { Metrics, RequestType } from './metrics.ts';
-import { verdictOf } from './reasons.ts';
 import type { Reason } from './reasons.ts';
+import type { Reports } from './reports.ts';
 import type { LiveSessions } from './session/live.ts';
 import type { OpenAnswers } from './session/open-answers.ts';
 import type { Revocations } from './session/revocations.ts';
@@ -45,8 +44,8 @@ export interface Services {
   readonly verifier: TokenVerifier;
   readonly backChannel: BackChannel;
   readonly log: Logger;
-  readonly metrics: Pick<Metrics, 'request' | 'upstream' | 'decision'>;
-  readonly accessLog: Pick<AccessLog, 'write'> | undefined;
+  readonly metrics: Pick<Metrics, 'upstream'>;
+  readonly reports: Reports;
   /** epoch ms */
   readonly now: () => number;
   readonly controlPlane: ControlPlane | undefined;
@@ -68,7 +67,7 @@ export interface Exchange {
 }
 
 /**
- * Counts and logs a request once its answer is written.
+ * Notes a request, to be counted and logged, once its answer is written.
  * @param reason why it was answered so
  * @param user who was signed in
  */
@@ -79,22 +78,20 @@ export function report(
   user?: string,
   type: RequestType = 'app',
 ): void {
-  const runtime = performance.now() - started;
-  const verdict = verdictOf(reason);
-  services.metrics.request(request.method, site?.external.host ?? '', type, runtime / 1000);
-  services.metrics.decision(verdict, reason);
-  services.accessLog?.write({
+  services.reports.add({
+    at: services.now(),
     method: request.method,
     target: request.rawTarget,
     host: request.host,
     scheme: request.scheme,
     status: res.statusCode,
-    runtime,
+    runtime: performance.now() - started,
     remote: request.clientAddress,
-    ...(site === undefined ? {} : { provider: site.provider.name }),
-    ...(user === undefined ? {} : { user }),
-    verdict,
-    reasons: [reason],
+    provider: site?.provider.name,
+    user,
+    reason,
+    type,
+    siteHost: site?.external.host ?? '',
     requestId: request.requestId,
     rawHeaders: request.rawHeaders,
   });

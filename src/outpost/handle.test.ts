@@ -199,11 +199,8 @@ describe('routing', () => {
     outpost.log.length = 0;
     await outpost.send(`${OP}/auth/nginx`, { 'x-original-url': 'http://app.test/app', 'x-forwarded-for': '192.0.2.8' });
     assert.equal(outpost.log.length, 1);
-    const { status, verdict, reasons, remote, provider } = outpost.log[0] ?? assert.fail();
-    assert.deepEqual(
-      [status, verdict, reasons, remote, provider],
-      [401, 'login', ['no-session'], '192.0.2.8', 'App provider'],
-    );
+    const { status, reason, remote, provider } = outpost.log[0] ?? assert.fail();
+    assert.deepEqual([status, reason, remote, provider], [401, 'no-session', '192.0.2.8', 'App provider']);
   });
 });
 

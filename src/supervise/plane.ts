@@ -50,6 +50,7 @@ export function planeMaker(log: Logger): MakePlane {
         if (request && proxy) proxy.upgrade(req, socket, head, request);
         else socket.destroy();
       },
+      flush: () => plane.flush(),
       close: async () => {
         await Promise.all([plane.close(), proxy?.destroy(), channel.close()]);
       },

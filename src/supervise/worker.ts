@@ -21,6 +21,8 @@ export interface Plane {
   handle(req: IncomingMessage, res: ServerResponse): void;
   mayUpgrade(req: IncomingMessage): boolean;
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** counts and logs what was answered so far */
+  flush(): void;
   /** ends connections to applications and to the server */
   close(): Promise<void>;
 }
@@ -77,6 +79,7 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
       case 'link':
         return plane?.setLink(message.up);
       case 'measure':
+        plane?.flush();
         return channel.send({ kind: 'measured', id: message.id, snapshot: await metrics.snapshot() });
       case 'drain':
         return end(message.ms);
