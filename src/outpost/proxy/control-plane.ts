@@ -6,6 +6,7 @@ import { CodedError } from '../../contract/errors.ts';
 import { LINK_HEADERS } from '../../contract/extension.ts';
 import { foldHeaderName } from '../../contract/headers.ts';
 import { Carrier } from './carry.ts';
+import { deafPeerConnector } from './deaf-peer.ts';
 import { connectionNames, isHopByHop } from './hop-by-hop.ts';
 
 /** Where the control plane listens, and what makes a caller believable there (architecture, decision 6). */
@@ -32,7 +33,7 @@ export class ControlPlaneProxy {
   constructor(link: ControlPlaneLink) {
     this.#link = link;
     this.#pool = new Pool('http://control-plane', {
-      socketPath: link.socketPath,
+      connect: deafPeerConnector(link.socketPath),
       pipelining: 1,
       bodyTimeout: 0,
       keepAliveTimeout: 4000,
