@@ -77,6 +77,32 @@ describe('providers/proxy', () => {
     assert.equal((await api.call('GET', 'providers/proxy/abc/')).status, 404);
   });
 
+  it('PUT keeps optional keys it leaves out, and wants the required ones', async () => {
+    const required = { ...flow, name: 'put', external_host: 'https://put.example.test' };
+    const scope = (await api.ok('GET', 'propertymappings/provider/scope/?scope_name=goauthentik.io/api')) as {
+      results: { pk: string }[];
+    };
+    const made = await create({
+      ...required,
+      mode: 'forward_domain',
+      cookie_domain: 'example.test',
+      internal_host: 'http://127.0.0.1:1',
+      skip_path_regex: '^/public/',
+      intercept_header_auth: false,
+      access_token_validity: 'minutes=5',
+      property_mappings: scope.results.map((mapping) => mapping.pk),
+    });
+    assert.equal(made.property_mappings.length, 6);
+    const path = `providers/proxy/${made.pk}/`;
+    const put = { ...required, name: 'put2', internal_host: 'http://127.0.0.1:2' };
+    assert.deepEqual(await api.ok('PUT', path, put), { ...made, name: 'put2', internal_host: 'http://127.0.0.1:2' });
+    const { external_host: _, ...lacking } = put;
+    const refused = await api.call('PUT', path, lacking);
+    assert.deepEqual([refused.status, refused.body], [400, { external_host: ['This field is required.'] }]);
+    const cleared = await api.ok('PUT', path, { ...put, property_mappings: [] });
+    assert.equal((cleared['property_mappings'] as string[]).length, 5); // those every provider needs come back
+  });
+
   it('shows no secret', async () => {
     const made = await create({ name: 'secret', mode: 'forward_single', external_host: 'https://secret.example.test' });
     const row = await api.ctx.db

@@ -11,7 +11,6 @@ import {
   createProvider,
   deleteProvider,
   providerById,
-  replaceProvider,
   updateProvider,
 } from '../proxy-provider/providers.ts';
 import type { ProviderRow } from '../storage/rows.ts';
@@ -227,7 +226,7 @@ export const proxyProviderRoutes =
       },
       async (request) => {
         const [pk, sent] = [readPk(request.params.pk), input(request.body)];
-        return answer(await ctx.change((tx) => replaceProvider(tx, pk, sent), actor(request)));
+        return answer(await ctx.change((tx) => updateProvider(tx, pk, sent), actor(request)));
       },
     );
 

@@ -92,7 +92,7 @@ export function writable<S extends z.ZodRawShape>(shape: S, readOnly: readonly s
       ? Object.fromEntries(Object.entries(value).filter(([key]) => !ignored.has(key)))
       : value;
   return {
-    /** POST and PUT. An optional key that a PUT leaves out keeps its value; a proxy provider's goes to its default. */
+    /** POST and PUT. An optional key that a PUT leaves out keeps its value, as published. */
     full: z.preprocess(drop, z.strictObject(shape)),
     /** PATCH */
     partial: z.preprocess(drop, z.strictObject(shape).partial()),

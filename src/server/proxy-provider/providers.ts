@@ -95,15 +95,7 @@ export async function createProvider(tx: Change, input: ProviderInput): Promise<
   return provider;
 }
 
-/** PUT: what the input leaves out goes back to its default; credentials stay. */
-export async function replaceProvider(tx: Change, id: number, input: ProviderInput): Promise<ProviderRow> {
-  const before = await providerById(tx.db, id);
-  if (before === undefined) throw notFound('provider');
-  await check(tx, input, before);
-  return save(tx, before, columns(input), input.property_mappings ?? []);
-}
-
-/** PATCH: changes what the patch names. */
+/** PUT and PATCH: changes what the patch names; credentials stay. */
 export async function updateProvider(tx: Change, id: number, patch: Partial<ProviderInput>): Promise<ProviderRow> {
   const before = await providerById(tx.db, id);
   if (before === undefined) throw notFound('provider');
