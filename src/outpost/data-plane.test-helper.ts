@@ -215,7 +215,7 @@ export class TestOutpost {
       trustedProxyCidrs: ['127.0.0.0/8'],
       backChannel: this.channel,
       log: pino({ level: 'silent' }),
-      metrics: { configure() {}, request() {}, upstream() {}, decision() {} },
+      metrics: { configure() {}, answered() {}, upstream() {} },
       accessLog: { write: (entry) => this.#log.push(entry) },
       onSignOut: (report) => this.signOuts.push(report),
       onProblem: (problem) => this.problems.push(problem),

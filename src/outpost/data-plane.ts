@@ -35,7 +35,7 @@ export interface DataPlaneOptions {
   /** where requests of no application go; embedded outposts only */
   controlPlane?: ControlPlane | undefined;
   log: Logger;
-  metrics: Pick<Metrics, 'configure' | 'request' | 'upstream' | 'decision'>;
+  metrics: Pick<Metrics, 'configure' | 'answered' | 'upstream'>;
   accessLog?: Pick<AccessLog, 'write'> | undefined;
   /** a person signed out here: to be told to the other workers and, until it has it, the server */
   onSignOut(report: SignOutReport): void;

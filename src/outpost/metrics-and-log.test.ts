@@ -5,8 +5,17 @@ import { AccessLog, redactTarget } from './access-log.ts';
 import { processLog } from './process-log.ts';
 import type { AccessEntry } from './access-log.ts';
 import { Metrics, OutpostGauges, sumMetrics } from './metrics.ts';
+import type { AnsweredRequest } from './metrics.ts';
 
 describe('Metrics', () => {
+  const answered = (over: Partial<AnsweredRequest> = {}): AnsweredRequest => ({
+    method: 'GET',
+    siteHost: 'app.test',
+    type: 'app',
+    runtime: 1,
+    reason: 'session',
+    ...over,
+  });
   const make = () => {
     const metrics = new Metrics();
     metrics.configure('out', ['app.test']);
@@ -15,11 +24,9 @@ describe('Metrics', () => {
 
   it('sums workers, with the published names and labels', async () => {
     const [a, b, gauges] = [make(), make(), new OutpostGauges()];
-    a.request('GET', 'app.test', 'app', 0.004);
-    b.request('GET', 'app.test', 'app', 0.2);
+    a.answered([answered({ runtime: 4 })]);
+    b.answered([answered({ runtime: 200 })]);
     b.upstream('POST', 'https', 'app.test', 'backend:80', 0.1);
-    b.decision('allow', 'session');
-    a.decision('allow', 'session');
     gauges.updated('out', 'uuid-1', 1234);
     gauges.connection('out', 'uuid-1', true);
     const text = await sumMetrics([await a.snapshot(), await b.snapshot(), await gauges.snapshot()]);
@@ -39,9 +46,30 @@ describe('Metrics', () => {
     assert.match(text, /authentik_outpost_connection\{outpost_name="out",outpost_type="proxy",uuid="uuid-1"\} 1/);
   });
 
+  it('tells the kinds of a batch apart', async () => {
+    const metrics = make();
+    const kinds = [
+      {},
+      { type: 'ping' as const },
+      {},
+      { method: 'POST' },
+      { method: 'POST', reason: 'no-session' as const },
+    ];
+    metrics.answered(kinds.map(answered));
+    const text = await sumMetrics([await metrics.snapshot()]);
+    const count = (labels: string) =>
+      new RegExp(`seconds_count\\{outpost_name="out",${labels}\\} (\\d)`).exec(text)?.[1];
+    assert.equal(count('method="GET",host="app.test",type="app"'), '2');
+    assert.equal(count('method="GET",host="app.test",type="ping"'), '1');
+    assert.equal(count('method="POST",host="app.test",type="app"'), '2');
+    assert.match(text, /verdict="login",reason="no-session"\} 1/);
+    assert.match(text, /verdict="allow",reason="session"\} 4/);
+  });
+
   it('makes no series out of what clients send', async () => {
     const metrics = make();
-    for (let i = 0; i < 100; i++) metrics.request(`M${i}`, `h${i}.evil.test`, 'app', 1);
+    const hostile = Array.from({ length: 100 }, (_, i) => answered({ method: `M${i}`, siteHost: `h${i}.evil.test` }));
+    metrics.answered(hostile);
     const text = await sumMetrics([await metrics.snapshot()]);
     assert.ok(text.includes('method="other",host="other",type="app"} 100'));
     assert.ok(!text.includes('evil'));
@@ -49,11 +77,11 @@ describe('Metrics', () => {
 
   it('goes on counting after a change of configuration, and counts nothing before the first', async () => {
     const metrics = new Metrics();
-    metrics.request('GET', 'app.test', 'app', 1);
+    metrics.answered([answered()]);
     metrics.configure('out', ['app.test']);
-    metrics.request('GET', 'app.test', 'app', 1);
+    metrics.answered([answered()]);
     metrics.configure('out', ['app.test', 'b.test']);
-    metrics.request('GET', 'app.test', 'app', 1);
+    metrics.answered([answered()]);
     const text = await sumMetrics([await metrics.snapshot()]);
     assert.ok(text.includes('_count{outpost_name="out",method="GET",host="app.test",type="app"} 2'), text);
     assert.ok(!text.includes('outpost_name=""'));

@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import type { MetricObjectWithValues, MetricValue } from '@prometheus-io/client';
 import { PUBLISHED_VERSION } from '../contract/version.ts';
+import { verdictOf } from './reasons.ts';
+import type { Reason } from './reasons.ts';
 
 /** What a worker tells the supervisor about its metrics. Plain data. */
 export type MetricSnapshot = MetricObjectWithValues<MetricValue<string>>[];
@@ -11,6 +13,17 @@ export type RequestType = 'app' | 'ping' | 'static';
 /** Label of hosts that belong to no provider: what clients put into Host never becomes a series. */
 const OTHER = 'other';
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** What is counted of an answered request. */
+export interface AnsweredRequest {
+  method: string;
+  /** external host of the application, empty for none */
+  siteHost: string;
+  type: RequestType;
+  /** ms from the request's head to the last byte of the answer */
+  runtime: number;
+  reason: Reason;
+}
 
 interface Child {
   observe(value: number): void;
@@ -26,7 +39,6 @@ export class Metrics {
   readonly #upstream: Histogram<'outpost_name' | 'method' | 'scheme' | 'host' | 'upstream_host'>;
   readonly #decisions: Counter<'outpost_name' | 'verdict' | 'reason'>;
   readonly #children = new Map<string, Child>();
-  readonly #counters = new Map<string, { inc(): void }>();
   /** undefined before the first configuration: nothing is counted for an outpost without a name */
   #outpost: string | undefined;
   #hosts: ReadonlySet<string> = new Set();
@@ -62,17 +74,33 @@ export class Metrics {
     this.#outpost = outpost;
     this.#hosts = new Set(hosts);
     this.#children.clear();
-    this.#counters.clear();
   }
 
-  /** @param seconds from the request's head to the last byte of the answer */
-  request(method: string, host: string, type: RequestType, seconds: number): void {
+  /** Counts answered requests together; runs of the same kind, which batches mostly are, share the look-ups. */
+  answered(requests: readonly AnsweredRequest[]): void {
     if (this.#outpost === undefined) return;
+    let last: AnsweredRequest | undefined;
+    let child: Child | undefined;
+    const reasons = new Map<Reason, number>();
+    for (const request of requests) {
+      const { method, siteHost, type, reason } = request;
+      if (last?.method !== method || last.siteHost !== siteHost || last.type !== type) {
+        child = this.#requests(method, siteHost, type);
+      }
+      child?.observe(request.runtime / 1000);
+      reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+      last = request;
+    }
+    for (const [reason, count] of reasons) this.#decisions.labels(this.#outpost, verdictOf(reason), reason).inc(count);
+  }
+
+  #requests(method: string, host: string, type: RequestType): Child | undefined {
+    if (this.#outpost === undefined) return undefined;
     const [m, h] = [this.#method(method), this.#host(host)];
     const key = `${type} ${m} ${h}`;
     let child = this.#children.get(key);
     if (!child) this.#children.set(key, (child = this.#duration.labels(this.#outpost, m, h, type)));
-    child.observe(seconds);
+    return child;
   }
 
   /** @param upstreamHost authority of the application; one per provider, so bounded */
@@ -83,15 +111,6 @@ export class Metrics {
     let child = this.#children.get(key);
     if (!child) this.#children.set(key, (child = this.#upstream.labels(this.#outpost, m, scheme, h, upstreamHost)));
     child.observe(seconds);
-  }
-
-  /** @param reason a word of the fixed reason list */
-  decision(verdict: string, reason: string): void {
-    if (this.#outpost === undefined) return;
-    const key = `${verdict} ${reason}`;
-    let child = this.#counters.get(key);
-    if (!child) this.#counters.set(key, (child = this.#decisions.labels(this.#outpost, verdict, reason)));
-    child.inc();
   }
 
   /** Everything counted so far, to be summed with other workers by {@link sumMetrics}. */

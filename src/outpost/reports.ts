@@ -3,29 +3,22 @@
  * code of the log and of the metrics is cold each time, and pushes the code of decisions out of the caches (measured).
  */
 import type { AccessEntry, AccessLog } from './access-log.ts';
-import type { Metrics, RequestType } from './metrics.ts';
-import { verdictOf } from './reasons.ts';
-import type { Reason } from './reasons.ts';
+import type { AnsweredRequest, Metrics } from './metrics.ts';
 
 /** An answered request. All members always present: one shape. */
-export interface Report extends AccessEntry {
-  reason: Reason;
-  type: RequestType;
-  /** external host of the application, empty for none */
-  siteHost: string;
-}
+export interface Report extends AccessEntry, AnsweredRequest {}
 
 /** So many wait at most, and so long. */
 const BATCH = 64;
 const WAIT_MS = 50;
 
 export class Reports {
-  readonly #metrics: Pick<Metrics, 'request' | 'decision'>;
+  readonly #metrics: Pick<Metrics, 'answered'>;
   readonly #log: Pick<AccessLog, 'write'> | undefined;
   #waiting: Report[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(metrics: Pick<Metrics, 'request' | 'decision'>, log: Pick<AccessLog, 'write'> | undefined) {
+  constructor(metrics: Pick<Metrics, 'answered'>, log: Pick<AccessLog, 'write'> | undefined) {
     this.#metrics = metrics;
     this.#log = log;
   }
@@ -42,10 +35,7 @@ export class Reports {
     this.#timer = undefined;
     const reports = this.#waiting;
     this.#waiting = [];
-    for (const { method, siteHost, type, runtime, reason } of reports) {
-      this.#metrics.request(method, siteHost, type, runtime / 1000);
-      this.#metrics.decision(verdictOf(reason), reason);
-    }
+    this.#metrics.answered(reports);
     if (this.#log !== undefined) for (const report of reports) this.#log.write(report);
   }
 }

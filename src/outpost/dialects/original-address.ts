@@ -61,10 +61,16 @@ interface AbsoluteAddress {
   target: string;
 }
 
+const ABSOLUTE = /^(https?):\/\/([^/?#\\\s@]+)([/?].*)?$/i;
+/** What most authorities look like; for the others a parser is asked, which costs more than all the rest here. */
+const PLAIN_AUTHORITY = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*(?::[0-9]{1,4})?$/;
+
 /** An absolute address, byte for byte: a URL parser would already resolve what must be seen here. */
 function parseAbsolute(address: string): AbsoluteAddress | undefined {
-  const match = /^(https?):\/\/([^/?#\\\s@]+)([/?].*)?$/i.exec(address);
-  if (match === null || !URL.canParse(`http://${match[2] ?? ''}/`)) return undefined;
+  const match = ABSOLUTE.exec(address);
+  if (match === null) return undefined;
+  const named = match[2] ?? '';
+  if (!PLAIN_AUTHORITY.test(named) && !URL.canParse(`http://${named}/`)) return undefined;
   const rest = match[3] ?? '/';
   return {
     scheme: match[1]?.toLowerCase() === 'https' ? 'https' : 'http',

@@ -1,5 +1,6 @@
 /** Who is asking (spec/outpost.md 4). Sessions only; credentials in Authorization join here as a second source. */
-import { LiveSession, LiveSessions } from '../session/live.ts';
+import { LiveSession } from '../session/live.ts';
+import type { LiveSessions } from '../session/live.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Site } from '../sites/site.ts';
 
@@ -53,13 +54,12 @@ export function identify(
 }
 
 function openLive(site: Site, value: string, sessions: LiveSessions): LiveSession | undefined {
-  const key = LiveSessions.key(value);
-  const known = sessions.get(site, key);
+  const known = sessions.get(site, value);
   if (known !== undefined) return known;
   const session = site.cookie.open(value);
   if (session === undefined) return undefined;
   const live = new LiveSession(site, session);
-  sessions.add(key, live);
+  sessions.add(value, live);
   return live;
 }
 
