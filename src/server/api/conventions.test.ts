@@ -103,6 +103,28 @@ describe('conventions of the REST API', () => {
       assert.equal((await api.call('GET', 'core/nonsense/')).status, 404);
     });
 
+    it('a method an address does not have is refused with those it has', async () => {
+      const refused = async (method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, options = {}) => {
+        const { status, body, headers } = await api.call(method, path, undefined, options);
+        return [status, body, headers['allow']];
+      };
+      assert.deepEqual(await refused('DELETE', 'core/users/'), [
+        405,
+        { detail: 'Method "DELETE" not allowed.' },
+        'GET, HEAD, POST',
+      ]);
+      const of = (method: string) => ({ detail: `Method "${method}" not allowed.` });
+      assert.deepEqual(await refused('PUT', 'core/users/me/'), [405, of('PUT'), 'GET, HEAD']);
+      assert.deepEqual(await refused('POST', 'core/users/1/'), [405, of('POST'), 'DELETE, GET, HEAD, PATCH, PUT']);
+      assert.deepEqual(await refused('GET', 'core/users/1/set_password/'), [405, of('GET'), 'POST']);
+      const foreign = await api.call('POST', 'core/users/me/', 'x', { headers: { 'content-type': 'text/plain' } });
+      assert.equal(foreign.status, 405, 'before the body is looked at');
+      // without credentials that comes first, except where none are needed
+      assert.equal((await refused('DELETE', 'core/users/', { token: '' }))[0], 403);
+      assert.deepEqual(await refused('POST', 'root/config/', { token: '' }), [405, of('POST'), 'GET, HEAD']);
+      assert.deepEqual(await refused('PUT', 'core/nonsense/'), [404, { detail: 'Not found.' }, undefined]);
+    });
+
     it('unknown filters and orders are errors that name themselves', async () => {
       const filter = await api.call('GET', 'core/users/?usernme=x');
       assert.deepEqual([filter.status, filter.body], [400, { usernme: ['Unknown field.'] }]);

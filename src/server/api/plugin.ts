@@ -24,6 +24,7 @@ import { tokenRoutes } from './tokens.ts';
 import { userActionRoutes } from './user-actions.ts';
 import { userRoutes } from './users.ts';
 import { validatorCompiler } from './validation.ts';
+import { refuseWrongMethods } from './wrong-method.ts';
 
 const BASE = '/api/v3';
 
@@ -73,10 +74,12 @@ export function apiPlugin(ctx: ServerContext): FastifyPluginAsync {
       },
       transform: jsonSchemaTransform,
     });
+    const registerRefusals = refuseWrongMethods(app);
     for (const routes of resources) await app.register(routes);
     app
       .withTypeProvider<ZodTypeProvider>()
       .get('/schema/', { config: { access: 'anyone' }, schema: { hide: true } }, async () => app.swagger());
+    registerRefusals();
   };
 
   return async (scope) => {

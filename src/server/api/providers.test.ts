@@ -211,7 +211,7 @@ describe('providers/proxy', () => {
     );
     assert.ok(byKind.length >= 2 && byKind.every((f) => f.slug.includes('authorization')));
     assert.equal((await api.call('GET', 'flows/instances/nonsense/')).status, 404);
-    assert.equal((await api.call('DELETE', 'flows/instances/default-invalidation-flow/')).status, 404);
+    assert.equal((await api.call('DELETE', 'flows/instances/default-invalidation-flow/')).status, 405);
 
     const scopes = (await api.ok('GET', 'propertymappings/provider/scope/')) as { results: unknown[] };
     const mappings = decodePage<{ pk: string; scope_name: string; managed: string }>(strict.scopeMapping, scopes);
@@ -235,7 +235,7 @@ describe('providers/proxy', () => {
     decode(strict.scopeMapping, await api.ok('GET', `propertymappings/provider/scope/${mappings[0]?.pk ?? ''}/`));
     assert.equal(
       (await api.call('PATCH', `propertymappings/provider/scope/${mappings[0]?.pk ?? ''}/`, {})).status,
-      404,
+      405,
     );
   });
 });
