@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { EMBEDDED_OUTPOST_MANAGED } from '../../contract/api.ts';
-import { EXTENSION_HEADER, EXTENSION_VERSION, REFRESH_PATH, SIGN_OUT_PATH } from '../../contract/extension.ts';
+import {
+  EXTENSION_HEADER,
+  EXTENSION_VERSION,
+  LINK_HEADERS,
+  REFRESH_PATH,
+  SIGN_OUT_PATH,
+} from '../../contract/extension.ts';
 import { GATEHOUSE_VERSION } from '../../contract/version.ts';
 import type { Api, CallOptions, Flows } from './server.test-helper.ts';
 import { EMBEDDED_TOKEN, flows, startApi } from './server.test-helper.ts';
@@ -192,6 +198,37 @@ describe('outposts', () => {
     decode(strict.proxyOutpostConfig, await api.ok('GET', `outposts/proxy/${ids[0] ?? 0}/`, undefined, EMBEDDED));
     // the secrets in it are for the outpost, not for people, not even superusers
     assert.equal((await api.call('GET', 'outposts/proxy/')).status, 403);
+  });
+
+  it('names the configured address, whatever Host was used', async () => {
+    const pk = await provider('addresses');
+    const outpost = await create({ name: 'Addresses', providers: [pk] });
+    const as = { token: await keyOf(outpost) };
+    const config = { ...embedded.config, authentik_host: 'https://login.example.test/' };
+    await api.ok('PATCH', `outposts/instances/${embedded.pk}/`, { providers: [pk], config });
+    const addresses = async (options: CallOptions) => {
+      const list = (await api.ok('GET', 'outposts/proxy/', undefined, options)) as {
+        results: { oidc_configuration: Record<string, string | string[]> }[];
+      };
+      const values = list.results.flatMap((view) => Object.values(view.oidc_configuration).flat());
+      const urls = values.filter((value) => value.includes('://'));
+      assert.equal(urls.length, 7);
+      return [...new Set(urls.map((url) => new URL(url).origin))];
+    };
+    const asked = (scheme: string, host: string) => ({ [LINK_HEADERS.scheme]: scheme, [LINK_HEADERS.host]: host });
+    try {
+      for (const host of ['control-plane', 'localhost:9000', 'evil.test']) {
+        const internal = { ...OURS, headers: { ...OURS.headers, ...asked('http', host), host } };
+        assert.deepEqual(await addresses(internal), ['https://login.example.test'], host);
+      }
+      const foreign = { ...as, headers: { ...asked('https', 'evil.test'), host: 'evil.test' } };
+      assert.deepEqual(await addresses(foreign), ['https://login.example.test']);
+      // an outpost elsewhere is answered with the address it uses, if that is one of ours
+      const known = { ...as, headers: asked('http', 'localhost:9000') };
+      assert.deepEqual(await addresses(known), ['http://localhost:9000']);
+    } finally {
+      await api.ok('PATCH', `outposts/instances/${embedded.pk}/`, { config: embedded.config });
+    }
   });
 
   it('reports of outposts are kept without what they must not tell', async () => {
