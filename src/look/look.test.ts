@@ -72,10 +72,11 @@ describe('messages', () => {
       person: { name: 'Eve & Co', username: 'eve' },
       asked: 'https://wiki.example.test/',
       reasons: [texts.denied.reasons['group-required']],
-      switchAccount: html`<b>switch</b>`,
+      switchAccount: html`<b>${texts.denied.switch}</b>`,
       back: 'javascript:alert(1)',
     });
-    assert.ok(body.includes('&lt;Wiki&gt;') && body.includes('Eve &amp; Co (eve)') && body.includes('<b>switch</b>'));
+    assert.ok(body.includes('&lt;Wiki&gt;') && body.includes('Eve &amp; Co (eve)'));
+    assert.deepEqual(body.match(/another account/gi), ['another account'], 'offered once, by the button');
     assert.ok(!body.includes('javascript:'));
   });
 });

@@ -69,7 +69,7 @@ export function denialPage(options: DenialPageOptions): RenderedPage {
         [texts.denied.you, who],
         [texts.denied.asked, asked],
       ])}
-      <p class="small quiet">${texts.denied.notYou} ${texts.denied.ask}</p>
+      <p class="small quiet">${texts.denied.ask}</p>
       ${actionRow([options.switchAccount, options.back !== undefined && secondLink(options.back, texts.back)])}
     </div>`,
   });

@@ -4,7 +4,6 @@ const english = {
   tryAgain: 'Try again',
   openApplication: (application: string) => `Open ${application}`,
   startPage: 'Go to the start page',
-  switchAccount: 'Use another account',
   host: 'Host',
   askOperator: 'If this stays, tell the person who runs this server the request number below.',
   refused: 'This request cannot be answered',

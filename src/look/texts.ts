@@ -84,7 +84,6 @@ const english = {
     heading: (application: string) => `You may not open ${application}`,
     you: 'You are signed in as',
     asked: 'You asked for',
-    notYou: 'Not you? Use another account.',
     switch: 'Use another account',
     ask: 'If you think you should have access, ask the person who runs this server, and tell them the request number below.',
     /** what the person reads for each reason word of an access decision */

@@ -118,7 +118,7 @@ export function sendDenial(
     person: { name: session.claims.name, username: live.user },
     asked,
     reasons: [reasons[detail] ?? texts.denied.reasons.other],
-    switchAccount: secondLink(ownEndpoint(site, generation, '/sign_out'), outpostTexts.switchAccount) ?? html``,
+    switchAccount: secondLink(ownEndpoint(site, generation, '/sign_out'), texts.denied.switch) ?? html``,
     ...around(exchange),
   });
   sendPage(res, 403, page);
