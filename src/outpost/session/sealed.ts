@@ -51,6 +51,8 @@ export function open(key: SealKey, sealed: string): string | undefined {
   const text = sealed.slice(textStart, tagStart - 1);
   const tag = sealed.slice(tagStart);
   if (!BASE64URL.test(iv) || !BASE64URL.test(text) || !BASE64URL.test(tag)) return undefined;
+  // the 16 characters of the iv have no bits to spare
+  if (!isCanonical(text) || !isCanonical(tag)) return undefined;
   try {
     const decipher = createDecipheriv('aes-256-gcm', key.key, Buffer.from(iv, 'base64url'), { authTagLength: 16 });
     decipher.setAAD(Buffer.from(header, 'latin1'));
@@ -60,6 +62,15 @@ export function open(key: SealKey, sealed: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether the bits the last character has beyond the last byte are zero (RFC 4648 3.5): other spellings decode to the
+ * same bytes, and one session would have many names. Only the last group can differ.
+ */
+function isCanonical(text: string): boolean {
+  const last = text.slice(text.length - (text.length % 4 || 4));
+  return Buffer.from(last, 'base64url').toString('base64url') === last;
 }
 
 const protectedHeader = (kid: string) => ({ alg: 'dir', enc: 'A256GCM', zip: 'DEF', kid });
