@@ -1,6 +1,6 @@
-/** Removes what is over. Nothing relies on it: every limit is checked at use. */
+/** Removes what is over and rotates keys. Nothing relies on it: every limit is checked at use. */
 import type { ServerContext } from './context.ts';
-import { pruneTokens } from './directory/tokens.ts';
+import { pruneTokens, rotateTokens } from './directory/tokens.ts';
 import { pruneAudit } from './events/audit.ts';
 import { pruneIdentityLog } from './events/identity-log.ts';
 
@@ -20,6 +20,7 @@ export function tidy(ctx: ServerContext): Promise<void> {
   return ctx.change(async (tx) => {
     await ctx.sessions.prune(tx);
     await pruneTokens(tx.db, tx.now);
+    await rotateTokens(tx);
     await pruneAudit(tx.db, tx.now);
     await pruneIdentityLog(tx.db, tx.now);
   });

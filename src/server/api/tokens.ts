@@ -6,6 +6,7 @@ import type { ServerContext } from '../context.ts';
 import { mergedAttributes } from '../directory/attributes.ts';
 import {
   createToken,
+  DEFAULT_LIFE_MS,
   deleteToken,
   setTokenKey,
   tokenByIdentifier,
@@ -53,8 +54,6 @@ const query = listQuery({
 
 const byIdentifier = z.object({ identifier: z.string() });
 
-/** Published default life of a token. */
-const DEFAULT_LIFE_MS = 86_400_000;
 const EXPIRES_ATTRIBUTE = 'goauthentik.io/user/token-expires';
 const MAXIMUM_ATTRIBUTE = 'goauthentik.io/user/token-maximum-lifetime';
 

@@ -6,12 +6,14 @@ import { createBinding } from '../access/bindings.ts';
 import type { ServerContext } from '../context.ts';
 import { testServer } from '../context.test-helper.ts';
 import { eventsAfter } from '../events/identity-log.ts';
+import { tidy } from '../housekeeping.ts';
 import { deepMerge, mergedAttributes } from './attributes.ts';
 import { addMember, createGroup, deleteGroup, removeMember, updateGroup } from './groups.ts';
 import { allGroups, directGroups, isSuperuser } from './membership.ts';
 import { hashPassword, passwordMatches } from './passwords.ts';
 import { SESSION_ABSOLUTE_MS, SESSION_IDLE_MS } from './sessions.ts';
-import { createToken, findToken, setTokenKey, updateToken, viewTokenKey } from './tokens.ts';
+import { createToken, findToken, setTokenKey, tokenByIdentifier, updateToken, viewTokenKey } from './tokens.ts';
+import type { TokenInput } from './tokens.ts';
 import { createUser, deleteUser, setPassword, updateUser, userById, userByUsername } from './users.ts';
 
 const fields =
@@ -327,5 +329,41 @@ describe('tokens', () => {
       ctx.change((tx) => createToken(tx, { identifier: 't', intent: 'api', user: 9999, key: 'chosen' })),
       fields('identifier', 'user', 'key'),
     );
+  });
+
+  it('that expired go away; those for the API get another key, except those of outposts', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const eve = await ctx.change((tx) => createUser(tx, { username: 'eve' }));
+    const make = async (identifier: string, rest: Partial<TokenInput>) => {
+      const input = { identifier, intent: 'api', user: eve.id, expires: Date.now() - 1, ...rest } as const;
+      return (await ctx.change((tx) => createToken(tx, input))).key;
+    };
+    const old = await make('over', {});
+    await make('password', { intent: 'app_password' });
+    const kept = [
+      await make('in-time', { expires: Date.now() + 60_000 }),
+      await make('lasting', { expiring: false }),
+      await make('outpost', { managed: 'goauthentik.io/outpost/ak-outpost-x-api' }),
+    ];
+    const before = Date.now();
+    await tidy(ctx);
+    await tidy(ctx); // what was rotated is in time again
+
+    assert.equal(await findToken(ctx.db, old, ['api']), undefined);
+    const fresh = await ctx.change((tx) => viewTokenKey(tx, 'over'));
+    assert.notEqual(fresh, old);
+    const { token } = (await findToken(ctx.db, fresh, ['api'])) ?? {};
+    assert.ok((token?.expires ?? 0) >= before + 86_400_000 && (token?.expires ?? 0) <= Date.now() + 86_400_000);
+    assert.equal(await tokenByIdentifier(ctx.db, 'password'), undefined);
+    const shown = ['in-time', 'lasting', 'outpost'].map((name) => ctx.change((tx) => viewTokenKey(tx, name)));
+    assert.deepEqual(await Promise.all(shown), kept);
+
+    const told = await ctx.db.selectFrom('event').selectAll().where('action', '=', 'secret_rotate').execute();
+    assert.deepEqual(
+      told.map((event) => (JSON.parse(event.context) as { model: { name: string } }).model.name),
+      ['over'],
+    );
+    assert.ok(!JSON.stringify(told).includes(fresh) && !JSON.stringify(told).includes(old));
   });
 });

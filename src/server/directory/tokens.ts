@@ -27,7 +27,9 @@ export interface TokenInput {
 const KEY_LENGTH = 60;
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 /** Published default life of a token. */
-const DEFAULT_LIFE_MS = 86_400_000;
+export const DEFAULT_LIFE_MS = 86_400_000;
+/** Marks (`managed`) the tokens of outposts. */
+export const OUTPOST_TOKENS = 'goauthentik.io/outpost/';
 
 /** @returns random letters and digits, about 5.95 bits each */
 export function randomKey(length: number = KEY_LENGTH): string {
@@ -63,8 +65,7 @@ export async function createToken(tx: Change, input: TokenInput): Promise<{ toke
     .values({
       uuid,
       identifier: input.identifier,
-      key_hash: hash(key),
-      key: tx.keyring.seal(key, aad(uuid)),
+      ...keyColumns(tx, uuid, key),
       intent: input.intent,
       user_id: input.user,
       description: input.description ?? '',
@@ -118,7 +119,7 @@ export async function setTokenKey(tx: Change, identifier: string, key: string): 
   if (token === undefined) throw notFound('token');
   await tx.db
     .updateTable('token')
-    .set({ key_hash: hash(key), key: tx.keyring.seal(key, aad(token.uuid)) })
+    .set(keyColumns(tx, token.uuid, key))
     .where('uuid', '=', token.uuid)
     .execute();
   await tx.audit('model_updated', { context: { model: modelRef('token', token.uuid, identifier) } });
@@ -133,7 +134,7 @@ export async function viewTokenKey(tx: Change, identifier: string): Promise<stri
   return tx.keyring.open(token.key, aad(token.uuid));
 }
 
-/** Removes what expired; API tokens stay visible in the list, unusable. */
+/** Removes what expired; API tokens get another key instead: {@link rotateTokens}. */
 export async function pruneTokens(db: Db, now: number): Promise<void> {
   await db
     .deleteFrom('token')
@@ -143,11 +144,38 @@ export async function pruneTokens(db: Db, now: number): Promise<void> {
     .execute();
 }
 
+/**
+ * Gives expired API tokens a new key and a new expiry (spec/server.md 2.5): whoever may see the token can fetch the
+ * key, whoever only had the former one is out. Tokens of outposts are left alone: nobody would tell the outpost.
+ */
+export async function rotateTokens(tx: Change): Promise<void> {
+  const over = await tx.db
+    .selectFrom('token')
+    .select(['uuid', 'identifier'])
+    .where('intent', '=', 'api')
+    .where('expiring', '=', 1)
+    .where('expires', '<=', tx.now)
+    .where((eb) => eb.or([eb('managed', 'is', null), eb('managed', 'not like', `${OUTPOST_TOKENS}%`)]))
+    .execute();
+  for (const { uuid, identifier } of over) {
+    const values = { ...keyColumns(tx, uuid, randomKey()), expires: tx.now + DEFAULT_LIFE_MS };
+    await tx.db.updateTable('token').set(values).where('uuid', '=', uuid).execute();
+    const message = `The secret of the token ${identifier} was rotated.`;
+    await tx.audit('secret_rotate', { context: { model: modelRef('token', uuid, identifier), message } });
+  }
+}
+
 export const expired = (token: TokenRow) =>
   token.expiring === 1 && token.expires !== null && token.expires <= Date.now();
 
 const hash = (key: string) => createHash('sha256').update(key).digest('hex');
 const aad = (uuid: string) => `token.key:${uuid}`;
+
+/** How a key is stored: to be found by, and sealed. */
+const keyColumns = (tx: Change, uuid: string, key: string) => ({
+  key_hash: hash(key),
+  key: tx.keyring.seal(key, aad(uuid)),
+});
 
 async function check(db: Db, input: Partial<TokenInput>, before: TokenRow | undefined): Promise<void> {
   const problems: Record<string, string[]> = {};

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { EMBEDDED_OUTPOST_MANAGED } from '../../contract/api.ts';
 import { InvalidInput } from '../../contract/errors.ts';
 import type { Change } from '../context.ts';
-import { createToken } from '../directory/tokens.ts';
+import { createToken, OUTPOST_TOKENS } from '../directory/tokens.ts';
 import { createUser, deleteUser } from '../directory/users.ts';
 import { modelRef } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
@@ -56,7 +56,7 @@ export async function createOutpost(
     user: user.id,
     description: `Token of the outpost ${input.name}`,
     expiring: false,
-    managed: `goauthentik.io/outpost/${tokenIdentifier(uuid)}`,
+    managed: OUTPOST_TOKENS + tokenIdentifier(uuid),
   });
   const outpost = await tx.db
     .insertInto('outpost')
