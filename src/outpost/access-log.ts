@@ -113,7 +113,7 @@ export class AccessLog {
   /** @param headers names of request headers to copy (`AUTHENTIK_LOG__HTTP_HEADERS`) */
   constructor(log: Logger, headers: readonly string[]) {
     this.#sink = log.isLevelEnabled('info') ? streamOf(log) : undefined;
-    const bindings = { ...log.bindings(), logger: 'authentik.outpost.proxyv2.application' };
+    const bindings = { ...log.bindings(), pid: process.pid, logger: 'authentik.outpost.proxyv2.application' };
     this.#bindings = JSON.stringify(bindings).slice(1, -1);
     const names = headers.map((name) => name.toLowerCase()).filter((name) => !SECRET_HEADERS.has(name));
     this.#headers = new Map(names.map((name) => [name, name.replaceAll('-', '_')]));
