@@ -64,8 +64,12 @@ async function serveCommand(flags: Readonly<Record<string, unknown>>): Promise<n
 
 /** The control plane inside this process, for `--workers 0`: only the command line may know it. */
 async function runControlPlane(start: ControlPlaneStart<Settings>) {
-  const [{ pino }, { startControlPlane }] = await Promise.all([import('pino'), import('./server/control-plane.ts')]);
-  return startControlPlane({ ...start, log: pino({ level: start.settings.logLevel, name: 'control-plane' }) });
+  const [{ pino }, { logFormat }, { startControlPlane }] = await Promise.all([
+    import('pino'),
+    import('./contract/log-format.ts'),
+    import('./server/control-plane.ts'),
+  ]);
+  return startControlPlane({ ...start, log: pino(logFormat(start.settings.logLevel, 'control-plane')) });
 }
 
 async function workersFlag(raw: string): Promise<number | undefined> {

@@ -14,11 +14,11 @@ export function pageErrors(ctx: ServerContext, scope: FastifyInstance): void {
     if (!(error instanceof CodedError)) {
       const status = error.statusCode ?? 500;
       if (status < 500) return sendError(ctx, request, reply, 'form-expired', { status });
-      ctx.log.error({ err: error, requestId: request.id }, 'a page failed');
+      ctx.log.error({ err: error, request_id: request.id }, 'a page failed');
       return sendError(ctx, request, reply, 'internal-error', { status: 500 });
     }
     if (error.status >= 500)
-      ctx.log.error({ err: error, detail: error.detail, requestId: request.id }, 'a page failed');
+      ctx.log.error({ err: error, detail: error.detail, request_id: request.id }, 'a page failed');
     if (isListed(error.code)) return sendError(ctx, request, reply, error.code, { status: error.status });
     const page = errorPage({
       ...surroundings(ctx, request),

@@ -12,7 +12,7 @@ export function jsonErrors(ctx: ServerContext, scope: FastifyInstance): void {
       const error_description = 'the body must be application/x-www-form-urlencoded and small';
       return reply.code(status).send({ error: 'invalid_request', error_description });
     }
-    ctx.log.error({ err: error, requestId: request.id }, 'an endpoint of the OpenID Provider failed');
+    ctx.log.error({ err: error, request_id: request.id }, 'an endpoint of the OpenID Provider failed');
     const error_description = error instanceof CodedError ? error.message : 'the server failed; try again';
     return reply.code(status).send({ error: 'server_error', error_description });
   });
