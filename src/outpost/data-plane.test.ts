@@ -354,6 +354,46 @@ describe('sessions', () => {
     assert.equal(await check(), 200);
   });
 
+  for (const [result, status] of [
+    ['denied', 403],
+    ['ended', 302],
+  ] as const) {
+    it(`stay refused when the server is away after it said "${result}", whatever happens to others`, async () => {
+      outpost.server.refresh = () => (result === 'denied' ? { result, reason: 'not-bound' } : { result });
+      outpost.plane.applyEvents(batch(event(50, { kind: 'provider-changed', provider: 1 })));
+      assert.equal(await check(), 401);
+      const before = outpost.cookieHeader();
+      const start = async () => (await outpost.send('/outpost.goauthentik.io/start?rd=/x', before)).status;
+      for (const away of [() => (outpost.server.up = false), () => (outpost.channel.up = false)]) {
+        away();
+        outpost.plane.endedByPublishedInstruction(`somebody else ${outpost.channel.up}`);
+        assert.equal(await start(), status);
+        assert.equal(await check(), 401);
+        outpost.pass(3);
+        assert.equal(await check(), 401);
+      }
+      const { outpostInstance } = await import('./data-plane.test-helper.ts');
+      outpost.plane.configure(outpostInstance(), [providerConfig({ name: 'Renamed' })]);
+      assert.equal(await check(), 401, 'the session was opened anew');
+    });
+  }
+
+  it('have their old claims for a while when they were refused, let in again, and the server is away', async () => {
+    outpost.server.refresh = () => ({ result: 'denied', reason: 'not-bound' });
+    outpost.plane.applyEvents(batch(event(50, { kind: 'provider-changed', provider: 1 })));
+    assert.equal(await check(), 401);
+    outpost.server.refresh = async () => ({
+      result: 'token',
+      access_token: await outpost.server.sign('client-1', 'app', ALICE),
+      gatehouse: { cursor: { epoch: 'e1', n: 60 }, headers: [] },
+    });
+    outpost.plane.applyEvents(batch(event(60, { kind: 'provider-changed', provider: 1 })));
+    assert.equal(await check(), 200);
+    outpost.channel.up = false;
+    outpost.plane.applyEvents(batch(event(70, { kind: 'provider-changed', provider: 1 })));
+    assert.equal(await check(), 200);
+  });
+
   it('never take the claims of somebody else', async () => {
     outpost.server.refresh = async () => ({
       result: 'token',

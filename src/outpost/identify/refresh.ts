@@ -22,8 +22,8 @@ const TIMEOUT_MS = 3000;
 const MAX_AT_ONCE = 16;
 /** More than this do not wait; they get the old claims and try on a later request. */
 const MAX_WAITING = 2000;
-/** How many failing sessions are watched. */
-const MAX_FAILING = 20_000;
+/** How many failing sessions, and how many refusals, are remembered. */
+const MAX_REMEMBERED = 20_000;
 
 export interface RefresherOptions {
   backChannel: BackChannel;
@@ -33,13 +33,28 @@ export interface RefresherOptions {
   now: () => number;
 }
 
-type Outcome = { kind: 'fresh'; session: Session } | { kind: 'ended' } | { kind: 'denied'; reason: string };
+type Refused = { kind: 'ended' } | { kind: 'denied'; reason: string };
+type Outcome = { kind: 'fresh'; session: Session } | Refused;
+
+/** What the server said last about a login that it did not let go on. */
+interface Refusal {
+  verdict: Refused;
+  /** revocations' version when it was asked: at the same version it is not asked again */
+  version: number;
+  /** when it was asked, epoch ms: claims got later are not concerned */
+  at: number;
+}
 
 export class Refresher {
   readonly #options: RefresherOptions;
   readonly #running = new Map<string, Promise<Identity>>();
   /** session -> first failure and last failure, epoch ms */
-  readonly #failing = new LRUCache<string, { since: number; last: number }>({ max: MAX_FAILING });
+  readonly #failing = new LRUCache<string, { since: number; last: number }>({ max: MAX_REMEMBERED });
+  /**
+   * By login, not by opened session: an older cookie of the same login, or the same one opened anew, is refused too.
+   * Old claims are never served against it.
+   */
+  readonly #refusals = new LRUCache<string, Refusal>({ max: MAX_REMEMBERED });
 
   readonly #slots = new Slots(MAX_AT_ONCE);
 
@@ -50,7 +65,8 @@ export class Refresher {
   /** Settles a stale session: with new claims, the old ones for a while, or not at all. */
   settle(live: LiveSession): Identity | Promise<Identity> {
     const { revocations, backChannel, now } = this.#options;
-    if (live.denied?.version === revocations.version) return { kind: 'denied', live, detail: live.denied.reason };
+    const refusal = this.#refusalOf(live);
+    if (refusal?.version === revocations.version) return refused(live, refusal.verdict);
     const key = keyOf(live.session);
     const running = this.#running.get(key);
     if (running !== undefined) return running;
@@ -75,7 +91,7 @@ export class Refresher {
   async #refresh(live: LiveSession, key: string): Promise<Identity> {
     const { revocations, log } = this.#options;
     // an event that arrives while the answer is under way must be able to make it stale again
-    const { version } = revocations;
+    const asked = { version: revocations.version, at: this.#options.now() };
     let outcome: Outcome;
     try {
       outcome = await this.#ask(live);
@@ -85,15 +101,11 @@ export class Refresher {
       return this.#failed(live, key);
     }
     this.#failing.delete(key);
-    if (outcome.kind === 'denied') {
-      live.denied = { version, reason: outcome.reason };
-      return { kind: 'denied', live, detail: outcome.reason };
+    if (outcome.kind !== 'fresh') {
+      this.#refusals.set(loginOf(live.session), { verdict: outcome, ...asked });
+      return refused(live, outcome);
     }
-    if (outcome.kind === 'ended') {
-      live.standing = 'ended';
-      live.seenVersion = version;
-      return { kind: 'nobody', reason: 'session-ended' };
-    }
+    this.#refusals.delete(loginOf(live.session));
     live.replace(outcome.session);
     if (revocations.standing(outcome.session) === 'ended') return { kind: 'nobody', reason: 'session-ended' };
     const sealed = await live.site.cookie.seal(outcome.session);
@@ -129,18 +141,34 @@ export class Refresher {
     return { kind: 'fresh', session: fresh };
   }
 
+  #refusalOf({ session }: LiveSession): Refusal | undefined {
+    const refusal = this.#refusals.get(loginOf(session));
+    return refusal !== undefined && session.issuedAt <= refusal.at ? refusal : undefined;
+  }
+
   #failed(live: LiveSession, key: string): Identity {
     const at = this.#options.now();
     this.#failing.set(key, { since: this.#failing.get(key)?.since ?? at, last: at });
     return this.#oldClaims(live, key);
   }
 
+  /** Old claims are good for a while, unless the server has refused this login since they were given. */
   #oldClaims(live: LiveSession, key: string): Identity {
+    const refusal = this.#refusalOf(live);
+    if (refusal !== undefined) return refused(live, refusal.verdict);
     const since = this.#failing.get(key)?.since ?? 0;
     if (this.#options.now() - since > GRACE_MS) return { kind: 'unsettled', live };
     return { kind: 'person', reason: 'session-grace', live, setCookies: [] };
   }
 }
+
+function refused(live: LiveSession, verdict: Refused): Identity {
+  if (verdict.kind === 'ended') return { kind: 'nobody', reason: 'session-ended' };
+  return { kind: 'denied', live, detail: verdict.reason };
+}
+
+/** One login of one person at one application, whatever claims it has. */
+const loginOf = ({ provider, claims }: Session) => `${provider} ${claims.sid} ${claims.sub}`;
 
 const keyOf = ({ provider, claims, cursor }: Session) =>
   `${provider} ${claims.sid} ${claims.sub} ${cursor.epoch} ${cursor.n}`;

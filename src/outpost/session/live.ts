@@ -16,8 +16,6 @@ export class LiveSession {
   /** standing as found at this version of the revocations */
   standing: Standing = 'live';
   seenVersion = -1;
-  /** the server said at this version of the revocations that the person may not come in */
-  denied: { version: number; reason: string } | undefined;
 
   constructor(site: Site, session: Session) {
     this.site = site;
@@ -33,7 +31,6 @@ export class LiveSession {
     this.#session = session;
     this.#headers = {};
     this.seenVersion = -1;
-    this.denied = undefined;
   }
 
   headers(generation: Generation): PreparedHeaders {
