@@ -10,12 +10,13 @@ import { pino } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
 import type { IdentityEventBatch, SignOutReport } from '../../contract/extension.ts';
+import { UnexpectedAnswer } from '../back-channel.ts';
 import type { BackChannelOptions } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import { Control } from './control.ts';
 import type { ControlListener } from './control.ts';
 import { LiveEvents, readBatch } from './live-events.ts';
-import { fetchConfiguration } from './rest.ts';
+import { fetchConfiguration, reportSignOut } from './rest.ts';
 import { SealedFile } from './sealed-file.ts';
 import { SignOuts } from './sign-outs.ts';
 import type { KeptSignOut } from './sign-outs.ts';
@@ -118,6 +119,50 @@ describe('SignOuts', () => {
     const later = make('signouts', () => assert.fail('was told already'));
     await later.load(now + 3600_000 + 1);
     assert.deepEqual(later.live(), []);
+  });
+
+  it('tells the others when the server does not take one, and that one again later', async () => {
+    const told: string[] = [];
+    let refuses = true;
+    const tell = async ({ sid }: SignOutReport) => {
+      told.push(sid);
+      if (sid === 'a' && refuses) throw new UnexpectedAnswer('sign-out', 500);
+      return true;
+    };
+    const signOuts = make('refused', tell);
+    for (const sid of ['a', 'b', 'c']) signOuts.add(report(sid), 3600, Date.now());
+    await until(() => told.includes('c'), 'the last is told');
+    assert.deepEqual(told, ['a', 'b', 'c']);
+    refuses = false;
+    await until(() => told.length > 3, 'the first again');
+    signOuts.close();
+    assert.deepEqual(told, ['a', 'b', 'c', 'a']);
+  });
+
+  it('asks a server that is not there once, not once for each', async () => {
+    let asked = 0;
+    const signOuts = make('nobody', () => (asked++, Promise.reject(new TypeError('fetch failed'))));
+    for (const sid of ['a', 'b', 'c']) signOuts.add(report(sid), 3600, Date.now());
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    signOuts.close();
+    assert.equal(asked, 1);
+  });
+});
+
+describe('reportSignOut', () => {
+  const tell = (signOut: number, instances: number) =>
+    reportSignOut(
+      (async (address: string) =>
+        new Response(null, { status: address.includes('sign_out') ? signOut : instances })) as typeof fetch,
+      { provider: 1, sid: 's', uid: 'u' },
+    );
+
+  it('knows what the server will never take from what it may take later', async () => {
+    assert.equal(await tell(204, 200), true);
+    for (const never of [400, 404, 405]) assert.equal(await tell(never, 403), false, String(never));
+    assert.equal(await tell(403, 200), false, 'the provider is not ours any more');
+    for (const later of [401, 429, 500, 503]) await assert.rejects(tell(later, 200), UnexpectedAnswer);
+    await assert.rejects(tell(403, 403), UnexpectedAnswer, 'the token is not valid: told when it is');
   });
 });
 

@@ -9,6 +9,9 @@ const PAGE_SIZE = 100;
 /** 100,000 providers: more is a server that counts wrongly. */
 const MAX_PAGES = 1000;
 
+/** Which outpost a token belongs to: answered to every valid one. */
+const INSTANCES = 'api/v3/outposts/instances/';
+
 /** What an outpost is and serves. */
 export interface Configuration {
   outpost: OutpostInstance;
@@ -27,7 +30,7 @@ export async function fetchConfiguration(
   previous: readonly ProxyOutpostConfig[],
   onUnreadable: (problem: string) => void,
 ): Promise<Configuration> {
-  const [first] = readPage(await getJson(fetch, 'api/v3/outposts/instances/')).results;
+  const [first] = readPage(await getJson(fetch, INSTANCES)).results;
   if (first === undefined) {
     throw new CodedError('no-outpost', 502, 'This token belongs to no outpost. Copy the token of the outpost again.');
   }
@@ -60,8 +63,9 @@ function readOr(item: unknown, previous: readonly ProxyOutpostConfig[], onUnread
 
 /**
  * Tells the server of a sign-out made here.
- * @returns false when this server will never take it (it has no such address, or does not know the session)
- * @throws when it should be told again later
+ * @returns false when this server will never take it: it has no such address, or the provider is no longer there or no
+ *   longer this outpost's
+ * @throws UnexpectedAnswer or a network error when it should be told again later
  */
 export async function reportSignOut(fetch: typeof globalThis.fetch, report: SignOutReport): Promise<boolean> {
   const answer = await fetch(`api/v3/${SIGN_OUT_PATH}`, {
@@ -72,7 +76,15 @@ export async function reportSignOut(fetch: typeof globalThis.fetch, report: Sign
   await answer.body?.cancel();
   if (answer.ok) return true;
   if (answer.status === 400 || answer.status === 404 || answer.status === 405) return false;
+  // 403 means the provider or the token: where the token works, it is the provider
+  if (answer.status === 403 && (await isAnswered(fetch, INSTANCES))) return false;
   throw new UnexpectedAnswer('sign-out', answer.status);
+}
+
+async function isAnswered(fetch: typeof globalThis.fetch, address: string): Promise<boolean> {
+  const answer = await fetch(address);
+  await answer.body?.cancel();
+  return answer.ok;
 }
 
 async function getJson(fetch: typeof globalThis.fetch, address: string): Promise<unknown> {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { SignOutReport } from '../../contract/extension.ts';
+import { UnexpectedAnswer } from '../back-channel.ts';
 import type { LocalSignOut } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import type { SealedFile } from './sealed-file.ts';
@@ -12,12 +13,15 @@ export interface KeptSignOut extends LocalSignOut {
   told: boolean;
 }
 
-/** @returns whether the server took it; throws when it should be told again */
+/**
+ * @returns whether the server took it; false = it never will
+ * @throws UnexpectedAnswer when the server wants this one told again later; another error when it was not reached
+ */
 export type Tell = (report: SignOutReport) => Promise<boolean>;
 
 /**
- * Sign-outs made at this outpost: told to the server until it has them, also across restarts, and kept for workers that
- * start later.
+ * Sign-outs made at this outpost: told to the server until it has them or will never take them, and kept for every
+ * worker that starts while a session they ended could be alive, both also across restarts.
  */
 export class SignOuts {
   readonly #file: SealedFile<KeptSignOut[]>;
@@ -62,18 +66,16 @@ export class SignOuts {
     if (this.#telling) return;
     this.#telling = true;
     clearTimeout(this.#retry);
+    const refused = new Set<KeptSignOut>(); // one that the server does not take now keeps no other from being told
     try {
-      for (let entry = this.#untold(); entry; entry = this.#untold()) {
-        const taken = await this.#tell(entry.report);
-        if (!taken) this.#log.warn({ provider: entry.report.provider }, 'the identity server does not take a sign-out');
-        entry.told = true;
-        this.#save();
+      for (let entry = this.#untold(refused); entry; entry = this.#untold(refused)) {
+        if (!(await this.#tellOne(entry))) refused.add(entry);
       }
-      this.#backoff.reset();
+      if (refused.size === 0) this.#backoff.reset();
+      else this.#later();
     } catch (error) {
-      this.#log.debug({ error: (error as Error).message }, 'a sign-out is told later');
-      this.#retry = setTimeout(() => void this.tellAll(), this.#backoff.next());
-      this.#retry.unref();
+      this.#log.debug({ error: (error as Error).message }, 'sign-outs are told later');
+      this.#later();
     } finally {
       this.#telling = false;
     }
@@ -83,8 +85,32 @@ export class SignOuts {
     clearTimeout(this.#retry);
   }
 
-  #untold(): KeptSignOut | undefined {
-    return this.#kept.find((entry) => !entry.told);
+  #untold(refused: ReadonlySet<KeptSignOut>): KeptSignOut | undefined {
+    return this.#kept.find((entry) => !entry.told && !refused.has(entry));
+  }
+
+  /**
+   * @returns false when this one must be told again
+   * @throws when no other would fare better: the server is not there
+   */
+  async #tellOne(entry: KeptSignOut): Promise<boolean> {
+    const { provider } = entry.report;
+    try {
+      const taken = await this.#tell(entry.report);
+      if (!taken) this.#log.warn({ provider }, 'the identity server does not take a sign-out');
+    } catch (error) {
+      if (!(error instanceof UnexpectedAnswer)) throw error;
+      this.#log.debug({ error: error.message, provider }, 'a sign-out is told later');
+      return false;
+    }
+    entry.told = true;
+    this.#save();
+    return true;
+  }
+
+  #later(): void {
+    this.#retry = setTimeout(() => void this.tellAll(), this.#backoff.next());
+    this.#retry.unref();
   }
 
   #save(): void {
