@@ -418,7 +418,7 @@ export const switches: readonly Switch[] = [
       edit(
         'server/directory/passwords.ts',
         'const typed = plain.slice(0, MAX_LENGTH);',
-        'if (stored === undefined) return false;\n  const typed = plain.slice(0, MAX_LENGTH);',
+        'if (stored === undefined) return undefined;\n  const typed = plain.slice(0, MAX_LENGTH);',
       ),
     ],
     noticed: ['L2'],

@@ -4,7 +4,7 @@ import { jwtVerify, importJWK, SignJWT } from 'jose';
 import { CodedError } from '../../contract/errors.ts';
 import { testServer } from '../context.test-helper.ts';
 import { isSuperuser } from '../directory/membership.ts';
-import { hashPassword, passwordMatches } from '../directory/passwords.ts';
+import { hashPassword, matchingHash } from '../directory/passwords.ts';
 import { findToken } from '../directory/tokens.ts';
 import { createUser, setPassword, userByUsername } from '../directory/users.ts';
 import { bootstrap } from './first-start.ts';
@@ -23,7 +23,7 @@ describe('first start', () => {
     assert.ok(admin);
     assert.equal(admin.email, 'root@x.test');
     assert.equal(await isSuperuser(ctx.db, admin.id), true);
-    assert.equal(await passwordMatches(ctx, admin, 'first'), true);
+    assert.ok(await matchingHash(ctx, admin, 'first'));
     assert.equal((await findToken(ctx.db, 'boot-token', ['api']))?.token.expiring, 0);
   });
 
@@ -72,7 +72,7 @@ describe('set-up link', () => {
     }
     assert.equal(await setupTokenValid(ctx.db, setupToken), true);
     const admin = await ctx.change((tx) => completeSetup(tx, setupToken, hash));
-    assert.equal(await passwordMatches(ctx, await userByUsername(ctx.db, admin.username), 'chosen'), true);
+    assert.ok(await matchingHash(ctx, await userByUsername(ctx.db, admin.username), 'chosen'));
     assert.equal(await setupTokenValid(ctx.db, setupToken), false);
     await assert.rejects(
       ctx.change((tx) => completeSetup(tx, setupToken, hash)),

@@ -55,7 +55,7 @@ export async function completeSetup(tx: Change, token: string, passwordHash: str
   if (admin === undefined) throw notFound('user');
   await deleteFact(tx.db, 'setup_token_hash');
   await setPassword(tx, admin.id, passwordHash);
-  return admin;
+  return { ...admin, password: passwordHash };
 }
 
 /** Any active superuser with a password counts: then there is somebody who can sign in and help the others. */

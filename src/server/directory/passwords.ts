@@ -39,13 +39,19 @@ export async function hashPassword(plain: string): Promise<string> {
 /**
  * Compares a typed password with a person's. For nobody, inactive people and accounts without a password the same
  * work is done, so that time tells nothing (spec/security.md L).
+ * @returns the hash this person has now, when the password is right: another one by the time it is used means that the
+ *   password was changed meanwhile
  */
-export async function passwordMatches(ctx: ServerContext, user: UserRow | undefined, plain: string): Promise<boolean> {
+export async function matchingHash(
+  ctx: ServerContext,
+  user: UserRow | undefined,
+  plain: string,
+): Promise<string | undefined> {
   const stored = user === undefined ? undefined : parse(user.password);
   const typed = plain.slice(0, MAX_LENGTH);
   const tag = await derive(typed, stored ?? NOBODY);
   const same = timingSafeEqual(tag, (stored ?? NOBODY).tag) && plain.length <= MAX_LENGTH && plain !== '';
-  if (user === undefined || stored === undefined || !same || user.is_active === 0) return false;
+  if (user === undefined || stored === undefined || !same || user.is_active === 0) return undefined;
   if (outdated(stored)) {
     const password = await hashPassword(plain);
     // Only if it is still the one just checked: somebody may have set another meanwhile. No change date: same password.
@@ -57,8 +63,9 @@ export async function passwordMatches(ctx: ServerContext, user: UserRow | undefi
         .where('password', '=', user.password)
         .execute(),
     );
+    return password;
   }
-  return true;
+  return user.password;
 }
 
 const NOBODY: Phc = { ...PARAMETERS, salt: randomBytes(SALT_BYTES), tag: randomBytes(TAG_BYTES) };

@@ -1,7 +1,7 @@
 /** Checking a username and a password, slowly enough for guessers and alike for known and unknown people. */
 import { sql } from 'kysely';
 import type { ServerContext } from '../context.ts';
-import { passwordMatches } from '../directory/passwords.ts';
+import { matchingHash } from '../directory/passwords.ts';
 import { foldUsername, userByUsername } from '../directory/users.ts';
 import type { Db } from '../storage/database.ts';
 import type { UserRow } from '../storage/rows.ts';
@@ -19,6 +19,7 @@ const MAX_CHECKS = 24;
 const BUSY_WAIT_S = 5;
 
 export type CredentialResult =
+  /** `user.password` is the hash that was checked */
   | { outcome: 'right'; user: UserRow }
   | { outcome: 'wrong'; account: string }
   /** `seconds` until another attempt is worth making */
@@ -48,10 +49,11 @@ export class CredentialCheck {
     this.#checks += 1;
     try {
       const user = found !== undefined && found.is_active === 1 && found.password !== '' ? found : undefined;
-      const matches = await passwordMatches(this.#ctx, user, password.slice(0, MAX_PASSWORD));
-      if (!matches || user === undefined || password.length > MAX_PASSWORD) return { outcome: 'wrong', account };
+      const checked = await matchingHash(this.#ctx, user, password.slice(0, MAX_PASSWORD));
+      if (checked === undefined || user === undefined || password.length > MAX_PASSWORD)
+        return { outcome: 'wrong', account };
       this.#limiter.succeeded(account, address);
-      return { outcome: 'right', user };
+      return { outcome: 'right', user: { ...user, password: checked } };
     } finally {
       this.#checks -= 1;
     }

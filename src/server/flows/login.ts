@@ -46,13 +46,13 @@ export function loginRoutes(ctx: ServerContext, scope: FastifyInstance, options:
     }
     const result = await credentials.check(username, password, request.link.clientIp);
     if (result.outcome === 'wait') return sendLimited(ctx, request, reply, result.seconds);
-    if (result.outcome === 'wrong') {
+    if (result.outcome === 'wrong' || !(await signIn(ctx, request, reply, result.user))) {
       const actor = { user: undefined, clientIp: request.link.clientIp };
-      const context = { username: result.account, stage: 'password' };
+      const account = result.outcome === 'wrong' ? result.account : result.user.username_folded;
+      const context = { username: account, stage: 'password' };
       await writeAudit(ctx.db, 'login_failed', { app: 'gatehouse.flows', actor, context }, Date.now());
       return sendLogin(ctx, request, reply, visit, { username, errors: { password: texts.login.wrong }, status: 400 });
     }
-    await signIn(ctx, request, reply, result.user);
     return redirect(reply, visit.target, 303);
   });
 }

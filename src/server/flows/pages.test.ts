@@ -3,6 +3,8 @@ import { after, before, describe, it } from 'node:test';
 import { ACCOUNT_ATTEMPTS, ADDRESS_ATTEMPTS } from './limiter.ts';
 import { addClient, addUser, PASSWORD, startServer, Visitor } from '../oidc/oidc.test-helper.ts';
 import type { TestServer } from '../oidc/oidc.test-helper.ts';
+import type { Change } from '../context.ts';
+import { deleteUser, setPassword, updateUser } from '../directory/users.ts';
 
 const LOGIN = '/if/flow/default-authentication-flow/';
 const LOGOUT = '/if/flow/default-invalidation-flow/';
@@ -75,6 +77,30 @@ describe('the login page', () => {
       .where('action', '=', 'login_failed')
       .execute();
     assert.ok(failed.length >= 3 && failed.every((e) => !e.context.includes(PASSWORD) && !e.context.includes('wrong')));
+  });
+
+  it('signs nobody in whose password or account was changed while the password was checked', async (t) => {
+    const { ctx } = server;
+    for (const [name, meanwhile] of [
+      ['bea', (tx: Change, id: number) => setPassword(tx, id, 'another hash')],
+      ['ben', (tx: Change, id: number) => updateUser(tx, id, { is_active: false })],
+      ['bob', (tx: Change, id: number) => deleteUser(tx, id)],
+    ] as const) {
+      const { id } = await addUser(ctx, name);
+      // asked between the check and the making of the session, for the session this browser had
+      const looked = t.mock.method(ctx.sessions, 'findByKey', async () => {
+        await ctx.change((tx) => meanwhile(tx, id).then(() => undefined));
+        return undefined;
+      });
+      const answer = await visitor().signIn(name);
+      assert.equal(looked.mock.callCount(), 1);
+      looked.mock.restore();
+      assert.equal(answer.status, 400, name);
+      assert.match(await answer.text(), /The username or the password is not right/);
+      assert.ok(answer.headers.getSetCookie().every((c) => !c.startsWith('authentik_session=')));
+      const made = await ctx.db.selectFrom('session').select('sid').where('user_id', '=', id).execute();
+      assert.deepEqual(made, []);
+    }
   });
 
   it('names empty fields', async () => {

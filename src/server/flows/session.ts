@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isSuperuser } from '../directory/membership.ts';
 import type { LiveSession } from '../directory/sessions.ts';
+import { userById } from '../directory/users.ts';
 import type { ServerContext } from '../context.ts';
 import type { Actor } from '../events/audit.ts';
 import type { UserRow } from '../storage/rows.ts';
@@ -19,16 +20,21 @@ export async function currentSession(ctx: ServerContext, request: FastifyRequest
 /**
  * Signs a person in after they proved who they are with their password. The browser gets a new key, and the session it
  * had before is over: an identifier known before the login is worth nothing after it (spec/security.md G).
+ * @param user as checked: `password` is the hash the typed password belongs to
+ * @returns false when the password or the account was changed since: then nobody is signed in
  */
 export async function signIn(
   ctx: ServerContext,
   request: FastifyRequest,
   reply: FastifyReply,
   user: UserRow,
-): Promise<void> {
+): Promise<boolean> {
   const before = await ctx.sessions.findByKey(sessionKey(request));
-  const { key } = await ctx.change(
+  const made = await ctx.change(
     async (tx) => {
+      // The check took its time, and a change of the password ends only the sessions that are there
+      const now = await userById(tx.db, user.id);
+      if (now?.is_active !== 1 || now.password !== user.password) return undefined;
       if (before !== undefined) await ctx.sessions.end(tx, before.session.sid);
       await tx.audit('login', { app: 'gatehouse.flows', context: { auth_method: 'password', auth_method_args: {} } });
       return ctx.sessions.create(tx, {
@@ -40,10 +46,12 @@ export async function signIn(
     },
     actorOf(user, request),
   );
-  setSessionCookie(ctx, request, reply, key);
+  if (made === undefined) return false;
+  setSessionCookie(ctx, request, reply, made.key);
   if (await isSuperuser(ctx.db, user.id)) {
     await ctx.baseAddress.learn(ctx, request.link.scheme, request.link.host);
   }
+  return true;
 }
 
 /** Ends the session for every application, here and at the outposts. */

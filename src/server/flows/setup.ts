@@ -11,7 +11,7 @@ import { redirect, sendError, sendPage, surroundings } from './answers.ts';
 import { CSRF_FIELD, formToken } from './cookies.ts';
 import { formOf, queryOf } from './forms.ts';
 import { field } from './login.ts';
-import { PORTAL, SETUP } from './paths.ts';
+import { loginPath, PORTAL, SETUP } from './paths.ts';
 import { checkForm } from './same-origin.ts';
 import { signIn } from './session.ts';
 
@@ -45,8 +45,8 @@ export function setupRoutes(ctx: ServerContext, scope: FastifyInstance): void {
       const user = await completeSetup(tx, token, hash);
       return email === '' ? user : updateUser(tx, user.id, { email });
     });
-    await signIn(ctx, request, reply, admin);
-    return redirect(reply, ctx.settings.webPath + PORTAL, 303);
+    const signedIn = await signIn(ctx, request, reply, admin);
+    return redirect(reply, signedIn ? ctx.settings.webPath + PORTAL : loginPath(ctx.settings, {}), 303);
   });
 }
 
