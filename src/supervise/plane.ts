@@ -3,6 +3,7 @@ import { AccessLog } from '../outpost/access-log.ts';
 import { DataPlane } from '../outpost/data-plane.ts';
 import { ControlPlaneProxy } from '../outpost/proxy/control-plane.ts';
 import { openBackChannel } from './back-channel.ts';
+import { rarely } from './problems.ts';
 import type { MakePlane } from './worker.ts';
 
 /**
@@ -32,7 +33,7 @@ export function planeMaker(log: Logger): MakePlane {
       metrics,
       accessLog: new AccessLog(log, settings.logHttpHeaders),
       onSignOut: (report) => tell({ kind: 'sign-out', report }),
-      onProblem: (problem) => tell({ kind: 'problem', problem }),
+      onProblem: rarely((problem) => tell({ kind: 'problem', problem })),
     });
     return {
       configure: (outpost, providers) => plane.configure(outpost, providers),
