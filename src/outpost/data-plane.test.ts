@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it, mock } from 'node:test';
 import { ALICE, BASE, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import type { Person } from './data-plane.test-helper.ts';
+import { SessionCookie } from './session/session-cookie.ts';
 
 const NGINX = '/outpost.goauthentik.io/auth/nginx';
 const asked = { 'x-original-url': 'http://app.test/page?a=1' };
@@ -392,6 +393,48 @@ describe('sessions', () => {
     outpost.channel.up = false;
     outpost.plane.applyEvents(batch(event(70, { kind: 'provider-changed', provider: 1 })));
     assert.equal(await check(), 200);
+  });
+
+  it('ask once more when an event arrives while fresh claims are under way', async () => {
+    const fresh = async (n: number) => ({
+      result: 'token' as const,
+      access_token: await outpost.server.sign('client-1', 'app', ALICE),
+      gatehouse: { cursor: { epoch: 'e1', n }, headers: [] },
+    });
+    let asks = 0;
+    outpost.server.refresh = async () => {
+      if (++asks > 1) return { result: 'denied', reason: 'not-bound' };
+      const answer = await fresh(50);
+      outpost.plane.applyEvents(batch(event(60, { kind: 'provider-changed', provider: 1 })));
+      return answer;
+    };
+    outpost.plane.applyEvents(batch(event(50, { kind: 'provider-changed', provider: 1 })));
+    assert.equal(await check(), 401);
+    assert.equal(asks, 2);
+
+    outpost.server.refresh = () => (asks++, fresh(50));
+    outpost.plane.applyEvents(batch(event(70, { kind: 'provider-changed', provider: 1 })));
+    assert.equal(await check(), 200, 'the last claims count when there is no end of events');
+    assert.equal(asks, 4);
+  });
+
+  it('that end while their fresh claims are sealed are over', async () => {
+    const { seal } = SessionCookie.prototype;
+    mock.method(SessionCookie.prototype, 'seal', function (this: SessionCookie, ...args: Parameters<typeof seal>) {
+      outpost.plane.applyEvents(batch(event(60, { kind: 'session-ended', sid: ALICE.sid })));
+      return seal.apply(this, args);
+    });
+    try {
+      outpost.server.refresh = async () => ({
+        result: 'token',
+        access_token: await outpost.server.sign('client-1', 'app', ALICE),
+        gatehouse: { cursor: { epoch: 'e1', n: 50 }, headers: [] },
+      });
+      outpost.plane.applyEvents(batch(event(50, { kind: 'provider-changed', provider: 1 })));
+      assert.equal(await check(), 401);
+    } finally {
+      mock.restoreAll();
+    }
   });
 
   it('never take the claims of somebody else', async () => {

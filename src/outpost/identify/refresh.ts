@@ -18,6 +18,8 @@ const GRACE_MS = 5 * 60_000;
 /** After a failure the next try waits; requests in between are answered at once. */
 const RETRY_AFTER_MS = 2000;
 const TIMEOUT_MS = 3000;
+/** So often are claims asked for on behalf of one request when events arrive in between; then the last ones count. */
+const MAX_ROUNDS = 2;
 /** So many at once, the others wait: an event that concerns everybody must not drown the server. */
 const MAX_AT_ONCE = 16;
 /** More than this do not wait; they get the old claims and try on a later request. */
@@ -74,22 +76,23 @@ export class Refresher {
     const tooSoon = failing !== undefined && now() - failing.last < RETRY_AFTER_MS;
     if (tooSoon) return this.#oldClaims(live, key);
     if (!backChannel.up || this.#running.size >= MAX_AT_ONCE + MAX_WAITING) return this.#failed(live, key);
-    const run = this.#run(live, key).finally(() => this.#running.delete(key));
+    const run = this.#run(live).finally(() => this.#running.delete(key));
     this.#running.set(key, run);
     return run;
   }
 
-  async #run(live: LiveSession, key: string): Promise<Identity> {
+  async #run(live: LiveSession): Promise<Identity> {
     await this.#slots.take();
     try {
-      return await this.#refresh(live, key);
+      return await this.#refresh(live);
     } finally {
       this.#slots.free();
     }
   }
 
-  async #refresh(live: LiveSession, key: string): Promise<Identity> {
+  async #refresh(live: LiveSession, round = 1): Promise<Identity> {
     const { revocations, log } = this.#options;
+    const key = keyOf(live.session);
     // an event that arrives while the answer is under way must be able to make it stale again
     const asked = { version: revocations.version, at: this.#options.now() };
     let outcome: Outcome;
@@ -107,8 +110,11 @@ export class Refresher {
     }
     this.#refusals.delete(loginOf(live.session));
     live.replace(outcome.session);
-    if (revocations.standing(outcome.session) === 'ended') return { kind: 'nobody', reason: 'session-ended' };
     const sealed = await live.site.cookie.seal(outcome.session);
+    // last, since asking and sealing take time: what was learnt meanwhile counts
+    const standing = revocations.standing(outcome.session);
+    if (standing === 'ended') return { kind: 'nobody', reason: 'session-ended' };
+    if (standing === 'stale' && round < MAX_ROUNDS) return this.#refresh(live, round + 1);
     return { kind: 'person', reason: 'session-refreshed', live, setCookies: sealed?.setCookies ?? [] };
   }
 

@@ -53,6 +53,34 @@ describe('open answers', () => {
     assert.equal(state.cut, false);
   });
 
+  it('are broken off, or looked at again, when an event came while fresh claims were under way', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      const over = open(async (live) => {
+        over.state.standing = 'ended';
+        return person('session-refreshed', live);
+      });
+      over.state.standing = 'stale';
+      over.answers.check();
+      await settled();
+      assert.equal(over.state.cut, true);
+
+      let asked = 0;
+      const outdated = open((live) =>
+        ++asked === 1 ? person('session-refreshed', live) : { kind: 'denied', live, detail: '' },
+      );
+      outdated.state.standing = 'stale';
+      outdated.answers.check();
+      await settled();
+      assert.equal(outdated.state.cut, false);
+      mock.timers.tick(2000);
+      await settled();
+      assert.equal(outdated.state.cut, true);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
   it('are broken off when access is denied or can no longer be asked for', async () => {
     for (const kind of ['denied', 'unsettled'] as const) {
       const { answers, state } = open((live) => Promise.resolve({ kind, live, detail: '' }));

@@ -58,9 +58,11 @@ export class OpenAnswers {
 
   async #settle(live: LiveSession): Promise<void> {
     const identity = await this.#ask(live);
-    if (identity?.kind !== 'person') {
+    // an event that came while the claims were under way got this same answer, which does not know of it
+    const standing = this.#options.revocations.standing(live.session);
+    if (identity?.kind !== 'person' || standing === 'ended') {
       for (const [res, owner] of this.#open) if (owner === live) this.#cut(res);
-    } else if (identity.reason === 'session-grace') {
+    } else if (identity.reason === 'session-grace' || standing === 'stale') {
       this.#retry ??= setTimeout(() => {
         this.#retry = undefined;
         this.check();
