@@ -55,7 +55,7 @@ export interface OutpostParts {
   log: Logger;
 }
 
-/** An outpost: its workers and what keeps them informed. */
+/** An outpost: its workers and what keeps them informed. Nothing runs before {@link start}. */
 export class Outpost {
   readonly workers: Workers;
   readonly control: Control | undefined;
@@ -85,7 +85,13 @@ export class Outpost {
     });
   }
 
-  /** When a first configuration was given to the workers. */
+  /** Takes what an earlier run kept, then starts the workers: the first of them must know of every sign-out too. */
+  async start(): Promise<void> {
+    await this.control?.load();
+    this.workers.start();
+  }
+
+  /** When there is a first configuration: the workers have it, or begin with it. */
   get configured(): Promise<void> {
     return this.#configured.promise;
   }
@@ -105,11 +111,11 @@ export class Outpost {
   #briefing(start: WorkerStart): ToWorker[] {
     const messages: ToWorker[] = [{ kind: 'start', ...start }];
     if (!this.control) return [...messages, { kind: 'configure', outpost: NO_OUTPOST, providers: [] }];
-    // what ended sessions comes first: no request may meet a configuration without it
+    // what ended sessions comes first: without a configuration a worker lets nobody in
     const { events, configuration, signOuts } = this.control;
     if (events) messages.push({ kind: 'events', batch: events });
-    if (configuration) messages.push({ kind: 'configure', ...configuration });
     for (const signOut of signOuts.live()) messages.push({ kind: 'signed-out', signOut });
+    if (configuration) messages.push({ kind: 'configure', ...configuration });
     messages.push({ kind: 'link', up: this.control.up });
     return messages;
   }

@@ -13,7 +13,7 @@ import { rarely } from './problems.ts';
 
 const START: WorkerStart = {
   settings: {
-    logLevel: 'fatal',
+    logLevel: 'error',
     logHttpHeaders: [],
     timeouts: { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 },
     listen: { http: [], https: [], metrics: [], trustedProxyCidrs: ['127.0.0.0/8'], strictPeers: undefined },

@@ -70,11 +70,6 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     const start = controlPlaneStart(settings, runtime, options.startDemo !== undefined);
     const server = embeddedServer(settings, runtime);
     const { log } = logging;
-    const onReady = () => outpost?.control?.start();
-    const controlPlane = inOne
-      ? runControlPlaneHere(options.runControlPlane!, start, onReady, log)
-      : keepControlPlane(start, onReady, log, options.controlPlaneModule);
-    closers.push(() => controlPlane.kill());
     outpost = new Outpost({
       settings,
       server,
@@ -87,11 +82,16 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     });
     const { workers, control } = outpost;
     closers.push(() => workers.kill());
+    await outpost.start(); // before the server, whose news must not be overwritten by what an earlier run kept
+    const onReady = () => control?.start();
+    const controlPlane = inOne
+      ? runControlPlaneHere(options.runControlPlane!, start, onReady, log)
+      : keepControlPlane(start, onReady, log, options.controlPlaneModule);
+    closers.push(() => controlPlane.kill());
     const ended = untilSignal(
       () => void control?.refresh(),
       (error) => log.fatal(error, 'an unexpected error'),
     );
-    await control?.load();
 
     let demo: StartedDemo | undefined;
     const up = bringUp({ settings, options, controlPlane, outpost, server, demoToken: start.demoToken }).then(

@@ -7,7 +7,7 @@ import { Metrics } from '../outpost/metrics.ts';
 import type { Channel } from './channel.ts';
 import { createListener } from './listener.ts';
 import type { Listener } from './listener.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { FromWorker, LocalSignOut, ToWorker, WorkerStart } from './messages.ts';
 import { listenOn } from './ports.ts';
 
 /** The data plane, as a worker drives it. */
@@ -38,6 +38,16 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
   const metrics = new Metrics();
   const listeners: Listener[] = [];
   let plane: Plane | undefined;
+  /** sign-outs told before the first configuration, which says what they end and for how long; undefined after it */
+  let early: LocalSignOut[] | undefined = [];
+
+  const configure = (outpost: OutpostInstance, providers: ProxyOutpostConfig[]) => {
+    plane?.configure(outpost, providers);
+    const waiting = early ?? [];
+    early = undefined;
+    // in the same turn: no request is answered by a configuration that does not know of them
+    for (const { report, at } of waiting) plane?.signOut(report, at);
+  };
 
   const start = async (options: WorkerStart) => {
     const made = await makePlane(options, metrics, (message) => channel.send(message));
@@ -69,12 +79,13 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
           return end(0);
         });
       case 'configure':
-        return plane?.configure(message.outpost, message.providers);
+        return configure(message.outpost, message.providers);
       case 'events':
         return plane?.applyEvents(message.batch);
       case 'session-ended':
         return plane?.endedByPublishedInstruction(message.sid);
       case 'signed-out':
+        if (early) return void early.push(message.signOut);
         return plane?.signOut(message.signOut.report, message.signOut.at);
       case 'link':
         return plane?.setLink(message.up);

@@ -10,7 +10,7 @@ import type { FromWorker, ToWorker } from './messages.ts';
 export interface WorkersOptions {
   count: number;
   start: () => Running<ToWorker, FromWorker>;
-  /** everything a worker that starts now must know, in order */
+  /** everything a worker that starts now must know, in order; asked for at each start */
   briefing: () => ToWorker[];
   /** from a worker: sign-outs and problems */
   onMessage: (message: FromWorker) => void;
@@ -32,7 +32,11 @@ export class Workers {
   constructor(options: WorkersOptions) {
     this.#options = options;
     this.#whenReady.promise.catch(() => undefined); // the failure is told to whoever asks
-    for (let i = 0; i < options.count; i++) this.#keepers.push(this.#keep(i));
+  }
+
+  /** Starts them all. Before, they are nobody: what they are told is lost, and the briefing must hold it. */
+  start(): void {
+    for (let i = this.#keepers.length; i < this.#options.count; i++) this.#keepers.push(this.#keep(i));
   }
 
   /** When every worker listens for the first time. Rejects with a CodedError when one says that it cannot. */

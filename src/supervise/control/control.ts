@@ -84,15 +84,15 @@ export class Control {
     return this.#events.snapshot();
   }
 
-  /** Takes the last good copy, if there is one. */
+  /** Takes the sign-outs and the last good copy that an earlier run kept, if there are any. */
   async load(): Promise<void> {
     await this.signOuts.load(Date.now());
     const copy = await this.#file.read();
     if (copy?.base !== this.#options.server.base) return;
     if (copy.events) this.#events.apply(copy.events, Date.now());
     this.#configuration = copy.configuration;
-    this.#options.listener.onConfiguration(copy.configuration);
     if (copy.events) this.#options.listener.onEvents(copy.events);
+    this.#options.listener.onConfiguration(copy.configuration);
   }
 
   /** Begins to talk to the server, or again at once when it is known to be back; never gives up. */

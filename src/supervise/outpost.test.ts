@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { pino } from 'pino';
+import type { OutpostInstance } from '../contract/api.ts';
+import type { IdentityEventBatch } from '../contract/extension.ts';
+import type { Settings } from '../settings/settings.ts';
+import { SealedFile } from './control/sealed-file.ts';
+import type { KeptSignOut } from './control/sign-outs.ts';
+import type { ToWorker } from './messages.ts';
+import { Outpost } from './outpost.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-outpost-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const SETTINGS: Settings = {
+  listen: { http: [], https: [], metrics: [], trustedProxyCidrs: [], strictPeers: undefined },
+  data: folder,
+  workers: 2,
+  logLevel: 'info',
+  webPath: '/',
+  secretKey: undefined,
+  cookieDomain: '',
+  bootstrap: { password: undefined, token: undefined, email: undefined },
+  disableEmbeddedOutpost: false,
+  outpost: { host: undefined, token: undefined, insecure: false, hostBrowser: undefined },
+  timeouts: { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 },
+  logHttpHeaders: [],
+};
+const SERVER = { base: 'http://localhost:1/', token: 't', verifyTls: true };
+const OUTPOST: OutpostInstance = {
+  pk: 'op-1',
+  name: 'embedded',
+  refresh_interval_s: 300,
+  managed: null,
+  config: { authentik_host: '', authentik_host_browser: '', authentik_host_insecure: false, log_level: 'info' },
+};
+
+describe('an outpost that starts again', () => {
+  it('tells its first workers what ended sessions, before any configuration', async () => {
+    const until = Date.now() + 3_600_000;
+    const events: IdentityEventBatch = {
+      epoch: 'e',
+      snapshot: true,
+      n: 1,
+      events: [{ n: 1, until, kind: 'session-ended', sid: 'x' }],
+    };
+    const kept: KeptSignOut = { report: { provider: 1, sid: 's', uid: 'u' }, at: 5, until, told: true };
+    const place = path.join(folder, 'outpost');
+    await new SealedFile<KeptSignOut[]>(place, 'sign-outs.jwe').write([kept]);
+    await new SealedFile(place, 'last-known-good.jwe').write({
+      base: SERVER.base,
+      configuration: { outpost: OUTPOST, providers: [] },
+      events,
+    });
+
+    const told: ToWorker[][] = [];
+    const outpost = new Outpost({
+      settings: SETTINGS,
+      server: SERVER,
+      count: 2,
+      reusePort: false,
+      startWorker: () => {
+        const mine: ToWorker[] = [];
+        told.push(mine);
+        const channel = {
+          send: (m: ToWorker) => void mine.push(m),
+          onMessage: () => undefined,
+          onClose: () => undefined,
+        };
+        return { channel, pid: undefined, kill: () => undefined };
+      },
+      log: pino({ level: 'silent' }),
+    });
+    assert.equal(told.length, 0, 'no worker before the files are read');
+    await outpost.start();
+    await outpost.configured;
+    await outpost.control?.close();
+    assert.equal(told.length, 2);
+    for (const [start, ...more] of told) {
+      assert.equal(start?.kind, 'start');
+      assert.deepEqual(more, [
+        { kind: 'events', batch: events },
+        { kind: 'signed-out', signOut: { report: kept.report, at: kept.at } },
+        { kind: 'configure', outpost: OUTPOST, providers: [] },
+        { kind: 'link', up: false },
+      ]);
+    }
+  });
+});

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { OutpostInstance } from '../contract/api.ts';
+import { localPair } from './channel.ts';
+import type { FromWorker, ToWorker } from './messages.ts';
+import { runWorker } from './worker.ts';
+import type { Plane } from './worker.ts';
+
+const OUTPOST: OutpostInstance = {
+  pk: 'op-1',
+  name: 'embedded',
+  refresh_interval_s: 300,
+  managed: null,
+  config: { authentik_host: '', authentik_host_browser: '', authentik_host_insecure: false, log_level: 'info' },
+};
+
+/** A worker without listeners; `done` holds what its data plane was told, `turn` where another request could come. */
+function worker() {
+  const done: string[] = [];
+  const plane: Plane = {
+    configure: () => {
+      done.push('configure');
+      queueMicrotask(() => done.push('turn'));
+    },
+    applyEvents: () => void done.push('events'),
+    endedByPublishedInstruction: (sid) => void done.push(`ended ${sid}`),
+    signOut: ({ sid }, at) => void done.push(`sign-out ${sid} ${at}`),
+    setLink: (up) => void done.push(`link ${up}`),
+    handle: () => undefined,
+    mayUpgrade: () => false,
+    upgrade: () => undefined,
+    flush: () => undefined,
+    close: async () => undefined,
+  };
+  const { outer, inner } = localPair<ToWorker, FromWorker>();
+  const ended = Promise.withResolvers<void>();
+  runWorker(inner, async () => plane, ended.resolve);
+  const tell = async (...messages: ToWorker[]): Promise<string[]> => {
+    for (const message of messages) outer.send(message);
+    outer.send({ kind: 'drain', ms: 0 });
+    await ended.promise;
+    return done;
+  };
+  return tell;
+}
+
+const START: ToWorker = {
+  kind: 'start',
+  settings: {
+    logLevel: 'error',
+    logHttpHeaders: [],
+    timeouts: { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 },
+    listen: { http: [], https: [], metrics: [], trustedProxyCidrs: [], strictPeers: undefined },
+    outpost: { host: undefined, token: undefined, insecure: false, hostBrowser: undefined },
+  },
+  listen: [],
+  reusePort: false,
+  backChannel: { base: 'http://localhost:1/', token: 't', verifyTls: true },
+};
+const signedOut = (sid: string): ToWorker => ({
+  kind: 'signed-out',
+  signOut: { report: { provider: 1, sid, uid: 'u' }, at: 7 },
+});
+const CONFIGURE: ToWorker = { kind: 'configure', outpost: OUTPOST, providers: [] };
+
+describe('runWorker', () => {
+  it('applies sign-outs told before a configuration together with it, and later ones at once', async () => {
+    const done = await worker()(START, signedOut('a'), signedOut('b'), CONFIGURE, signedOut('c'), CONFIGURE);
+    assert.deepEqual(done, ['configure', 'sign-out a 7', 'sign-out b 7', 'turn', 'sign-out c 7', 'configure', 'turn']);
+  });
+});
