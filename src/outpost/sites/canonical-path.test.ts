@@ -33,6 +33,22 @@ describe('readPath', () => {
     ]) assert.equal(readPath(path).kind, 'malformed', path); // prettier-ignore
   });
 
+  it('sees dot segments and control characters beside what does not decode', () => {
+    for (const path of [
+      '/%ff/%2e%2e/%2e%2e/admin',
+      '/%zz/%2E%2e',
+      '/x%/.%2e/admin',
+      '/%ff%2f..%2fadmin',
+      '/%ff%5c%2e%2e%5cadmin',
+      '/%ff/%2e%2e%3bx/admin',
+      '/%ff/%252e%252e/admin',
+      '/%25ff/%252e%252e/admin',
+      '/%ff%00',
+    ])
+      assert.equal(readPath(path).kind, 'malformed', path);
+    for (const path of ['/%ff/%2e%2ea', '/%ff/%41', '/%2541%25']) assert.equal(readPath(path).kind, 'ambiguous', path);
+  });
+
   it('calls what servers read differently ambiguous', () => {
     for (const path of [
       '/a%2fb',
@@ -71,6 +87,7 @@ describe('readPath', () => {
       '\\',
       '%00',
       '%',
+      '%ff',
       '//',
     );
     fc.assert(

@@ -17,6 +17,8 @@ const SIMPLE = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*\/
 /** Another decoding would change it again: somebody counts on two servers decoding one after the other. */
 const STILL_ENCODED = /%[0-9a-f]{2}/i;
 const ENCODED_SEPARATOR = /%(?:2f|5c)/i;
+/** ASCII by itself, which servers decode however invalid the rest of the path is. */
+const ENCODED_ASCII = /%[0-7][0-9a-f]/gi;
 const CONTROL = /[\u0000-\u001f\u007f]/;
 /** Decoding more often than this finds nothing an honest server does. */
 const MAX_ROUNDS = 3;
@@ -39,6 +41,13 @@ export function readPath(rawPath: string): PathReading {
     try {
       decoded = decodeURIComponent(text);
     } catch {
+      // what decodes byte by byte goes on where decoding as a whole stops
+      const partly = decodeAscii(text);
+      if (partly !== text) {
+        doubtful = true;
+        text = partly;
+        continue;
+      }
       // a stray `%` after the first round is a literal one; in the first it is no valid encoding
       if (round === 0) doubtful = true;
       break;
@@ -52,6 +61,10 @@ export function readPath(rawPath: string): PathReading {
   if (doubtful) return AMBIGUOUS;
   const canonical = path ?? rawPath;
   return { kind: 'plain', path: canonical, readings: readingsOf(canonical) };
+}
+
+function decodeAscii(text: string): string {
+  return text.replace(ENCODED_ASCII, (code) => String.fromCharCode(parseInt(code.slice(1), 16)));
 }
 
 /**
