@@ -18,7 +18,7 @@ import { authenticateBearer } from '../outposts/authenticate.ts';
 import type { OutpostRow, UserRow } from '../storage/rows.ts';
 import { forbidden } from './errors.ts';
 
-/** `person`: anybody signed in. `outpost`: the service account of an outpost. */
+/** `person`: anybody signed in, but no outpost. `outpost`: the service account of an outpost. */
 export type Role = 'person' | 'outpost' | 'superuser';
 
 export interface Principal {
@@ -74,8 +74,8 @@ export function guard(ctx: ServerContext): onRequestAsyncHookHandler {
     if (access === 'anyone' || request.is404) return;
     const principal = await authenticate(ctx, request);
     if (!principal) throw new CodedError('not-authenticated', 403, 'Authentication credentials were not provided.');
-    const roles: Role[] = ['person'];
-    if (principal.outpost) roles.push('outpost');
+    // An outpost's token serves the outpost: it makes no tokens of its own and looks at none, its own included
+    const roles: Role[] = [principal.outpost ? 'outpost' : 'person'];
     if (principal.superuser) roles.push('superuser');
     if (!access.some((role) => roles.includes(role))) throw forbidden();
     request.principal = principal;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Api } from './server.test-helper.ts';
-import { startApi } from './server.test-helper.ts';
+import { flows, startApi } from './server.test-helper.ts';
 import { decode, decodePage, strict } from './strict.test-helper.ts';
 
 interface Token {
@@ -114,6 +114,76 @@ describe('core/tokens', () => {
     assert.equal((await api.call('POST', 'core/tokens/mine/set_key/', { key: 'k'.repeat(50) }, own)).status, 403);
     const stolen = await api.call('PATCH', 'core/tokens/mine/', { user: 1 }, own);
     assert.equal(stolen.status === 200 && (stolen.body as Token).user !== eve, false);
+  });
+
+  it('does not let the token of an outpost make tokens, read keys or make itself last', async () => {
+    const provider = await api.ok('POST', 'providers/proxy/', {
+      ...(await flows(api)),
+      name: 'wiki',
+      mode: 'forward_single',
+      external_host: 'https://wiki.example.test',
+    });
+    const outpost = await api.ok('POST', 'outposts/instances/', {
+      name: 'edge',
+      type: 'proxy',
+      providers: [provider['pk']],
+      config: {},
+    });
+    const path = `core/tokens/${String(outpost['token_identifier'])}/`;
+    const token = String((await api.ok('GET', `${path}view_key/`))['key']);
+    const own = { token };
+    assert.equal((await api.call('GET', 'outposts/instances/', undefined, own)).status, 200);
+    assert.equal((await api.call('GET', 'core/users/me/', undefined, own)).status, 200);
+    for (const [method, to, body] of [
+      ['POST', 'core/tokens/', { identifier: 'spare' }],
+      ['GET', 'core/tokens/', undefined],
+      ['GET', path, undefined],
+      ['GET', `${path}view_key/`, undefined],
+      ['PATCH', path, { description: 'mine' }],
+      ['DELETE', path, undefined],
+    ] as const) {
+      assert.equal((await api.call(method, to, body, own)).status, 403, `${method} ${to}`);
+    }
+    assert.equal((await api.call('GET', 'core/tokens/spare/')).status, 404);
+  });
+
+  it('lets only administrators change tokens that something else manages', async () => {
+    await create({ identifier: 'kept', user: eve });
+    await api.ctx.db.updateTable('token').set({ managed: 'by.something' }).where('identifier', '=', 'kept').execute();
+    const own = { token: eveKey };
+    assert.equal((await api.call('GET', 'core/tokens/kept/', undefined, own)).status, 200);
+    assert.equal((await api.call('PATCH', 'core/tokens/kept/', { intent: 'app_password' }, own)).status, 403);
+    assert.equal((await api.call('PUT', 'core/tokens/kept/', { identifier: 'loose' }, own)).status, 403);
+    assert.equal((await api.call('DELETE', 'core/tokens/kept/', undefined, own)).status, 403);
+    assert.equal((await api.call('PATCH', 'core/tokens/kept/', { description: 'x' })).status, 200);
+    assert.equal((await api.call('DELETE', 'core/tokens/kept/')).status, 204);
+  });
+
+  it('looks whose token it is when it is changed, not a moment before', async (t) => {
+    const own = { token: eveKey };
+    const stored = async () =>
+      api.ctx.db.selectFrom('token').selectAll().where('identifier', '=', 'swap').executeTakeFirstOrThrow();
+    for (const [method, to, body] of [
+      ['PATCH', 'core/tokens/swap/', { description: 'changed' }],
+      ['PUT', 'core/tokens/swap/', { identifier: 'swap', description: 'changed' }],
+      ['DELETE', 'core/tokens/swap/', undefined],
+      ['GET', 'core/tokens/swap/view_key/', undefined],
+    ] as const) {
+      await create({ identifier: 'swap', user: eve });
+      // just before the change, the name goes to a token of the administrator
+      const { change } = api.ctx;
+      const changing = t.mock.method(api.ctx, 'change', async (...args: Parameters<typeof change>) => {
+        changing.mock.restore();
+        assert.equal((await api.call('DELETE', 'core/tokens/swap/')).status, 204);
+        await create({ identifier: 'swap' });
+        return change(...args);
+      });
+      assert.equal((await api.call(method, to, body, own)).status, 404, method);
+      const { user_id, description } = await stored();
+      assert.notEqual(user_id, eve);
+      assert.equal(description, '');
+      await api.call('DELETE', 'core/tokens/swap/');
+    }
   });
 
   it('filters', async () => {

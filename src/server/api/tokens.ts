@@ -1,8 +1,9 @@
 /** `/core/tokens/` (spec/server.md 2.5 and 10). Superusers see all tokens, everybody else their own. */
+import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { parseDuration } from '../../contract/durations.ts';
-import type { ServerContext } from '../context.ts';
+import type { Change, ServerContext } from '../context.ts';
 import { mergedAttributes } from '../directory/attributes.ts';
 import {
   createToken,
@@ -14,11 +15,12 @@ import {
   viewTokenKey,
 } from '../directory/tokens.ts';
 import { userById } from '../directory/users.ts';
+import type { Db } from '../storage/database.ts';
 import type { TokenRow } from '../storage/rows.ts';
 import { isUniqueViolation } from '../storage/sqlite.ts';
 import type { Principal } from './authenticate.ts';
 import { actor, caller } from './authenticate.ts';
-import { invalid, notFound } from './errors.ts';
+import { forbidden, invalid, notFound } from './errors.ts';
 import { flag, intPk, moment } from './fields.ts';
 import { search } from './filters.ts';
 import { listQuery, ordering, pageOf, pageOfQuery } from './list.ts';
@@ -69,29 +71,44 @@ export const tokenRoutes =
     };
 
     /** The token, when the caller may see it. */
-    const visible = async (identifier: string, { superuser, user }: Principal) => {
-      const row = await tokenByIdentifier(ctx.db, identifier);
+    const visible = async (db: Db, identifier: string, { superuser, user }: Principal) => {
+      const row = await tokenByIdentifier(db, identifier);
       if (!row || (!superuser && row.user_id !== user.id)) throw notFound();
       return row;
     };
 
+    /** The token, when the caller may change it. Asked inside the change: a moment ago it was perhaps another one. */
+    const changeable = async (tx: Change, identifier: string, principal: Principal) => {
+      const row = await visible(tx.db, identifier, principal);
+      if (row.managed !== null && !principal.superuser) throw forbidden('Only administrators change this token.');
+      return row;
+    };
+
     /** Owner, expiry and intent by the published rules. */
-    const ruled = async (sent: Sent, before: TokenRow | undefined, principal: Principal) => {
+    const ruled = async (db: Db, sent: Sent, before: TokenRow | undefined, principal: Principal) => {
       const { user: wanted, expires: sentExpires, ...rest } = sent;
       const intent = sent.intent ?? z.enum(INTENTS).parse(before?.intent ?? 'api');
       if (sent.intent !== undefined && intent !== 'api' && intent !== 'app_password' && intent !== before?.intent) {
         throw invalid('intent', `Invalid intent ${intent}: only api and app_password tokens can be made here.`);
       }
       const ownerId = principal.superuser ? (wanted ?? before?.user_id ?? principal.user.id) : principal.user.id;
-      const owner = await userById(ctx.db, ownerId);
+      const owner = await userById(db, ownerId);
       if (!owner) throw invalid('user', `Invalid pk "${ownerId}" - object does not exist.`);
       if (before && ownerId !== before.user_id) throw invalid('user', 'A token cannot change hands: make a new one.');
-      const attributes = await mergedAttributes(ctx.db, owner);
+      const attributes = await mergedAttributes(db, owner);
       const expiring = principal.superuser
         ? (sent.expiring ?? (before ? before.expiring === 1 : true))
         : attributes[EXPIRES_ATTRIBUTE] !== false;
       const expires = expiryOf({ intent, sent: sentExpires, before, attributes });
       return { ...defined(rest), ...(before ? {} : { user: owner.id }), intent, expiring, expires };
+    };
+
+    const change = async (request: FastifyRequest, identifier: string, sent: Sent) => {
+      const row = await ctx.change(async (tx) => {
+        const before = await changeable(tx, identifier, caller(request));
+        return updateToken(tx, before.identifier, await ruled(tx.db, sent, before, caller(request)));
+      }, actor(request));
+      return answer(row);
     };
 
     app.get(
@@ -136,13 +153,12 @@ export const tokenRoutes =
         schema: { body: body.full, ...operation('core_tokens_create', 'Create a token', { 201: Token }) },
       },
       async (request, reply) => {
-        const input = await ruled(request.body, undefined, caller(request));
         const { identifier } = request.body;
-        const owner = input.user ?? caller(request).user.id;
-        const { token } = await ctx.change(
-          (tx) => createToken(tx, { ...input, identifier, user: owner }),
-          actor(request),
-        );
+        const { token } = await ctx.change(async (tx) => {
+          const input = await ruled(tx.db, request.body, undefined, caller(request));
+          const owner = input.user ?? caller(request).user.id;
+          return createToken(tx, { ...input, identifier, user: owner });
+        }, actor(request));
         return reply.code(201).send(await answer(token));
       },
     );
@@ -153,7 +169,7 @@ export const tokenRoutes =
         config: { access: ['person'] },
         schema: { params: byIdentifier, ...operation('core_tokens_retrieve', 'One token', { 200: Token }) },
       },
-      async (request) => answer(await visible(request.params.identifier, caller(request))),
+      async (request) => answer(await visible(ctx.db, request.params.identifier, caller(request))),
     );
 
     app.put(
@@ -166,11 +182,7 @@ export const tokenRoutes =
           ...operation('core_tokens_update', 'Change a token', { 200: Token }),
         },
       },
-      async (request) => {
-        const before = await visible(request.params.identifier, caller(request));
-        const input = await ruled(request.body, before, caller(request));
-        return answer(await ctx.change((tx) => updateToken(tx, before.identifier, input), actor(request)));
-      },
+      async (request) => change(request, request.params.identifier, request.body),
     );
 
     app.patch(
@@ -183,11 +195,7 @@ export const tokenRoutes =
           ...operation('core_tokens_partial_update', 'Change a token in part', { 200: Token }),
         },
       },
-      async (request) => {
-        const before = await visible(request.params.identifier, caller(request));
-        const input = await ruled(request.body, before, caller(request));
-        return answer(await ctx.change((tx) => updateToken(tx, before.identifier, input), actor(request)));
-      },
+      async (request) => change(request, request.params.identifier, request.body),
     );
 
     app.delete(
@@ -197,8 +205,10 @@ export const tokenRoutes =
         schema: { params: byIdentifier, ...operation('core_tokens_destroy', 'Delete a token', { 204: noContent }) },
       },
       async (request, reply) => {
-        const row = await visible(request.params.identifier, caller(request));
-        await ctx.change((tx) => deleteToken(tx, row.identifier), actor(request));
+        await ctx.change(async (tx) => {
+          const { identifier } = await changeable(tx, request.params.identifier, caller(request));
+          await deleteToken(tx, identifier);
+        }, actor(request));
         return reply.code(204).send();
       },
     );
@@ -215,8 +225,10 @@ export const tokenRoutes =
         },
       },
       async (request) => {
-        const row = await visible(request.params.identifier, caller(request));
-        const key = await ctx.change((tx) => viewTokenKey(tx, row.identifier), actor(request));
+        const key = await ctx.change(async (tx) => {
+          const { identifier } = await visible(tx.db, request.params.identifier, caller(request));
+          return viewTokenKey(tx, identifier);
+        }, actor(request));
         return { key };
       },
     );
@@ -231,9 +243,11 @@ export const tokenRoutes =
         },
       },
       async (request, reply) => {
-        const row = await visible(request.params.identifier, caller(request));
         try {
-          await ctx.change((tx) => setTokenKey(tx, row.identifier, request.body.key), actor(request));
+          await ctx.change(async (tx) => {
+            const { identifier } = await changeable(tx, request.params.identifier, caller(request));
+            await setTokenKey(tx, identifier, request.body.key);
+          }, actor(request));
         } catch (error) {
           if (isUniqueViolation(error, 'token.key_hash')) throw invalid('key', 'Choose another key.');
           throw error;

@@ -149,7 +149,7 @@ export const userRoutes =
     app.get(
       '/core/users/me/',
       {
-        config: { access: ['person'] },
+        config: { access: ['person', 'outpost'] },
         schema: operation('core_users_me_retrieve', 'The caller', { 200: z.strictObject({ user: UserSelf }) }),
       },
       async (request) => ({ user: await userSelf(ctx.db, caller(request).user) }),

@@ -31,7 +31,7 @@ export function refuseWrongMethods(app: FastifyInstance): () => void {
       app.route({
         method: app.supportedMethods.filter((method) => !methods.has(method)),
         url,
-        config: { access: open ? 'anyone' : ['person'] },
+        config: { access: open ? 'anyone' : ['person', 'outpost'] },
         schema: { hide: true },
         onRequest,
         handler: () => {
