@@ -22,6 +22,8 @@ export interface Cursor {
  */
 export type IdentityEvent = { n: number; until: number } & (
   | { kind: 'session-ended'; sid: string }
+  /** the login at this provider is over, the server session goes on */
+  | { kind: 'application-ended'; sid: string; provider: number }
   /** `deny`: sessions of this person made before are over. `refresh`: their claims are stale, ask for new ones. */
   | { kind: 'user-changed'; uid: string; effect: 'deny' | 'refresh' }
   /** access rules or mappings of this provider changed: its older sessions are stale */
@@ -80,8 +82,10 @@ export interface SignOutReport {
 export const LINK_HEADERS = {
   /** boot credential; a request without the right one is refused */
   credential: 'x-gatehouse-link',
-  /** address of the client, already resolved over trusted hops. Absent on calls the outpost makes itself. */
+  /** address of the client, already resolved over trusted hops. Never with `internal`, always without it. */
   peer: 'x-gatehouse-peer',
+  /** second boot credential: the outpost itself calls, not a visitor through it */
+  internal: 'x-gatehouse-internal',
   scheme: 'x-gatehouse-scheme',
   host: 'x-gatehouse-host',
   requestId: 'x-gatehouse-request-id',

@@ -33,6 +33,10 @@ describe('revocations', () => {
     ['ended session', { n: 5, kind: 'session-ended', sid: 'sid' }, {}, 'ended'],
     ['another session', { n: 5, kind: 'session-ended', sid: 'x' }, {}, 'live'],
     ['session without sid', { n: 5, kind: 'session-ended', sid: '' }, { sid: '' }, 'live'],
+    ['login at the application ended', { n: 5, kind: 'application-ended', sid: 'sid', provider: 1 }, {}, 'ended'],
+    ['login at another application', { n: 5, kind: 'application-ended', sid: 'sid', provider: 2 }, {}, 'live'],
+    ['login of another session', { n: 5, kind: 'application-ended', sid: 'x', provider: 1 }, {}, 'live'],
+    ['login without sid', { n: 5, kind: 'application-ended', sid: '', provider: 1 }, { sid: '' }, 'live'],
     ['person denied', { n: 5, kind: 'user-changed', uid: 'uid', effect: 'deny' }, {}, 'ended'],
     ['person changed', { n: 5, kind: 'user-changed', uid: 'uid', effect: 'refresh' }, {}, 'stale'],
     ['another person', { n: 5, kind: 'user-changed', uid: 'x', effect: 'deny' }, {}, 'live'],
@@ -66,11 +70,16 @@ describe('revocations', () => {
   });
 
   it('forget with a snapshot, add without', () => {
-    const revocations = withEvents({ n: 5, kind: 'session-ended', sid: 'sid' });
-    revocations.apply({ epoch: 'e', snapshot: false, n: 6, events: [] }, NOW);
-    assert.equal(revocations.standing(session(1)), 'ended');
-    revocations.apply({ epoch: 'e', snapshot: true, n: 6, events: [] }, NOW);
-    assert.equal(revocations.standing(session(1)), 'live');
+    for (const ended of [
+      { n: 5, kind: 'session-ended', sid: 'sid' },
+      { n: 5, kind: 'application-ended', sid: 'sid', provider: 1 },
+    ]) {
+      const revocations = withEvents(ended);
+      revocations.apply({ epoch: 'e', snapshot: false, n: 6, events: [] }, NOW);
+      assert.equal(revocations.standing(session(1)), 'ended');
+      revocations.apply({ epoch: 'e', snapshot: true, n: 6, events: [] }, NOW);
+      assert.equal(revocations.standing(session(1)), 'live');
+    }
   });
 
   it('sign out one application or everything, and only sessions made before', () => {

@@ -28,6 +28,8 @@ export class Revocations {
 
   #epoch: string | undefined;
   readonly #sessions = new Map<string, Mark>();
+  /** `provider sid` */
+  readonly #applications = new Map<string, Mark>();
   readonly #users = new Map<string, Mark>();
   readonly #providers = new Map<number, Mark>();
   #everybody: Mark = { deny: 0, refresh: 0, until: 0 };
@@ -40,7 +42,7 @@ export class Revocations {
   /** Applies a batch; a snapshot replaces everything learnt from earlier ones. */
   apply(batch: IdentityEventBatch, now: number): void {
     if (batch.snapshot || (this.#epoch !== undefined && this.#epoch !== batch.epoch)) {
-      for (const map of [this.#sessions, this.#users, this.#providers]) map.clear();
+      for (const map of this.#marks()) map.clear();
       this.#everybody = { deny: 0, refresh: 0, until: 0 };
     }
     this.#epoch = batch.epoch;
@@ -53,6 +55,9 @@ export class Revocations {
     switch (event.kind) {
       case 'session-ended':
         mark(this.#sessions, event.sid, event, 'deny');
+        break;
+      case 'application-ended':
+        mark(this.#applications, applicationKey(event.provider, event.sid), event, 'deny');
         break;
       case 'user-changed':
         mark(this.#users, event.uid, event, event.effect);
@@ -97,6 +102,7 @@ export class Revocations {
 
     const marks = [
       sid === '' ? undefined : this.#sessions.get(sid),
+      sid === '' ? undefined : this.#applications.get(applicationKey(session.provider, sid)),
       this.#users.get(sub),
       this.#providers.get(session.provider),
       this.#everybody,
@@ -109,13 +115,18 @@ export class Revocations {
 
   /** How many entries are remembered, for tests and metrics. */
   get size(): number {
-    return this.#sessions.size + this.#users.size + this.#providers.size + this.#endedSids.size + this.#signedOut.size;
+    return [...this.#marks(), this.#endedSids, this.#signedOut].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** everything that is known by number and about a single subject */
+  #marks(): Map<unknown, Mark>[] {
+    return [this.#sessions, this.#applications, this.#users, this.#providers] as Map<unknown, Mark>[];
   }
 
   #prune(now: number): void {
     if (now - this.#prunedAt < PRUNE_EVERY_MS) return;
     this.#prunedAt = now;
-    for (const map of [this.#sessions, this.#users, this.#providers] as Map<unknown, Mark>[]) {
+    for (const map of this.#marks()) {
       for (const [key, entry] of map) if (entry.until < now) map.delete(key);
     }
     for (const [key, until] of this.#endedSids) if (until < now) this.#endedSids.delete(key);
@@ -130,4 +141,5 @@ function mark<K>(map: Map<K, Mark>, key: K, event: IdentityEvent, effect: 'deny'
   map.set(key, entry);
 }
 
-const signedOutKey = (provider: number, sid: string, uid: string) => `${provider} ${sid === '' ? `u:${uid}` : sid}`;
+const applicationKey = (provider: number, sid: string) => `${provider} ${sid}`;
+const signedOutKey = (provider: number, sid: string, uid: string) => applicationKey(provider, sid || `u:${uid}`);

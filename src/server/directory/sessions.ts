@@ -120,7 +120,7 @@ export class SessionStore {
     return endSessionsOf(tx, userId, exceptSid);
   }
 
-  /** Ends the login at one application; the session itself goes on. */
+  /** Ends the login at one application, here and at every outpost of ours; the session itself goes on. */
   async forgetApplication(tx: Change, sid: string, clientId: string): Promise<void> {
     await tx.db.deleteFrom('oidc_artefact').where('session_sid', '=', sid).where('client_id', '=', clientId).execute();
     const row = await tx.db.selectFrom('session').select('authorizations').where('sid', '=', sid).executeTakeFirst();
@@ -132,6 +132,12 @@ export class SessionStore {
       .set({ authorizations: JSON.stringify(authorizations) })
       .where('sid', '=', sid)
       .execute();
+    const provider = await tx.db
+      .selectFrom('proxy_provider')
+      .select('id')
+      .where('client_id', '=', clientId)
+      .executeTakeFirst();
+    if (provider !== undefined) await tx.identity({ kind: 'application-ended', sid, provider: provider.id });
   }
 
   /** Removes sessions past their limits, and tells outposts, as published (spec/server.md 9). */

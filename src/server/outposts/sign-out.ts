@@ -7,7 +7,8 @@ import { servedBy } from './served-by.ts';
 
 /**
  * Ends the server session, or only the login at this application, as the provider says. Telling it twice, or for a
- * session that is over, changes nothing and is no error: outposts repeat until they have an answer.
+ * session that is over, is no error: outposts repeat until they have an answer. A repeated sign-out of one application
+ * ends a login made there in between as well.
  * @param outpost the caller; it may speak for its own providers only
  */
 export async function signOut(

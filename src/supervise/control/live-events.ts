@@ -54,6 +54,8 @@ function isKnown(event: Record<string, unknown>): event is IdentityEvent {
   switch (event['kind']) {
     case 'session-ended':
       return typeof event['sid'] === 'string';
+    case 'application-ended':
+      return typeof event['sid'] === 'string' && typeof event['provider'] === 'number';
     case 'user-changed':
       return typeof event['uid'] === 'string' && effect;
     case 'provider-changed':
