@@ -162,6 +162,37 @@ describe('carry', () => {
     assert.match(text, /X-Sum: 42/);
   });
 
+  for (const [title, fields, sent] of [
+    [
+      'many in one header',
+      ['</a.css>; rel=preload, </b.js>; rel=preload'],
+      ['</a.css>; rel=preload, </b.js>; rel=preload'],
+    ],
+    ['commas within a link', ['</a,b>; title="c,d",</e>'], ['</a,b>; title="c,d", </e>']],
+    ['a quote within quotes', ['</a>; title="c\\",</x>",</e>'], ['</e>']],
+    ['one that Node refuses', ['</a>; rel="two words", </b>; rel=preload', '</c>'], ['</b>; rel=preload', '</c>']],
+    ['nothing but what Node refuses', ['nonsense', ', ,', '</a>; title="open, </b>'], []],
+  ] as const) {
+    it(`passes early hints, and the answer whatever they are: ${title}`, async () => {
+      const { port: application } = await listen(
+        createTcpServer((socket) => {
+          const hints = fields.map((field) => `Link: ${field}\r\n`).join('');
+          socket.on('error', () => undefined);
+          socket.once('data', () =>
+            socket.end(`HTTP/1.1 103 Early Hints\r\n${hints}\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`),
+          );
+        }),
+      );
+      const { port } = await front(application);
+      const text = await raw(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      assert.match(text, /HTTP\/1\.1 200 OK[^]*\r\n\r\nok$/);
+      assert.deepEqual(
+        [...text.matchAll(/Link: (.*)\r\n/g)].map(([, link]) => link),
+        sent,
+      );
+    });
+  }
+
   it('serves HTTP/1.0 with a body that ends with the connection', async () => {
     const { port } = await front((_, res) => void res.write('one ', () => res.end('two')));
     const text = await raw(port, 'GET / HTTP/1.0\r\n\r\n');

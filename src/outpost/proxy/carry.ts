@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { CodedError } from '../../contract/errors.ts';
+import { sendEarlyHints } from './early-hints.ts';
 import { requestHeaders } from './request-headers.ts';
 import { responseHeaders, responseTrailers } from './response-headers.ts';
 import { DEFAULT_LIMITS } from './target.ts';
@@ -115,8 +116,10 @@ export class Carrier implements Dispatcher.DispatchHandler {
   #informational(controller: Dispatcher.DispatchController, status: number): void {
     if (status !== 103 || this.#res.headersSent || this.#req.httpVersion !== '1.1') return;
     const raw = rawText(controller.rawHeaders);
-    const link = raw.filter((_, i) => i % 2 === 1 && raw[i - 1]!.toLowerCase() === 'link');
-    if (link.length > 0) this.#res.writeEarlyHints({ link });
+    sendEarlyHints(
+      this.#res,
+      raw.filter((_, i) => i % 2 === 1 && raw[i - 1]!.toLowerCase() === 'link'),
+    );
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
