@@ -33,7 +33,7 @@ const OURS: ReadonlySet<string> = new Set(['host', 'expect']);
 /** What of a {@link ProxyTarget} decides about request headers. */
 export type RequestIngredients = Pick<
   ProxyTarget,
-  'host' | 'originalHost' | 'scheme' | 'peer' | 'trusted' | 'identity' | 'managed' | 'dropAuthorization'
+  'host' | 'originalHost' | 'scheme' | 'peer' | 'trusted' | 'identity' | 'managed'
 >;
 
 /**
@@ -60,7 +60,6 @@ export function requestHeaders(raw: readonly string[], target: RequestIngredient
     }
     const folded = foldHeaderName(lower);
     if (isManagedHeader(folded, target.managed) || target.identity.folded.has(folded)) continue;
-    if (target.dropAuthorization && folded === 'authorization') continue;
     const forwarded = FORWARDED.get(folded);
     if (forwarded === 'made' && lower === 'x-forwarded-for' && target.trusted) before.push(value);
     // `X_Real_IP` and the like are never the header a proxy in front of us sends

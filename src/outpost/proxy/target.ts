@@ -71,8 +71,6 @@ export interface ProxyTarget {
   readonly identity: PreparedHeaders;
   /** further folded names clients may not send: the provider's managed headers */
   readonly managed?: ReadonlySet<string>;
-  /** true when the client's Authorization was used here and must not reach the application */
-  readonly dropAuthorization?: boolean;
   /** Set-Cookie values added to the answer */
   readonly setCookies?: readonly string[];
   /**
