@@ -118,7 +118,7 @@ export const switches: readonly Switch[] = [
   {
     rule: 'C',
     title: 'a blank line matches everything',
-    edits: [edit('outpost/sites/path-rules.ts', "if (text.trim() === '') continue;", '')],
+    edits: [edit('outpost/sites/path-rules.ts', "if (text === '') continue;", '')],
     noticed: ['C3'],
   },
   {

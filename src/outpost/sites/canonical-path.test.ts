@@ -135,6 +135,11 @@ describe('path rules', () => {
     assert.equal(publicBy('^/ok$\r\n', '/ok'), 1);
   });
 
+  it('are the lines that were checked: without white space around them', () => {
+    for (const line of ['  ^/ok$', '^/ok$ \t', '\t^/ok$\r']) assert.equal(publicBy(line, '/ok'), 1, line);
+    assert.equal(publicBy('^/ok\\ ', '/ok '), undefined, 'an escaped space that was cut off leaves no rule');
+  });
+
   it('drop a wrong line and keep the others: what it meant stays protected', () => {
     const { rules, problems } = compilePathRules('^/a(?=b)\n^/ok\n(');
     assert.equal(problems.length, 2);

@@ -12,15 +12,16 @@ export interface PathRules {
 const NONE: PathRules = { any: false, publicBy: () => undefined };
 
 /**
- * Compiles the field, one RE2 per line, found anywhere in the canonical path. A blank line is no rule.
+ * Compiles the field, one RE2 per line, found anywhere in the canonical path. White space around a line is none of it,
+ * as when the field was checked; a blank line is no rule.
  * @returns the rules, and a sentence per line that is not used: the paths it was meant for stay protected
  */
 export function compilePathRules(field: string): { rules: PathRules; problems: string[] } {
   const problems: string[] = [];
   const lines: { number: number; pattern: RE2JS }[] = [];
   for (const [index, raw] of field.split('\n').entries()) {
-    const text = raw.replace(/\r$/, '');
-    if (text.trim() === '') continue;
+    const text = raw.trim();
+    if (text === '') continue;
     try {
       lines.push({ number: index + 1, pattern: RE2JS.compile(text) });
     } catch (error) {
