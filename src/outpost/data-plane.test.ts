@@ -474,8 +474,10 @@ describe('sessions', () => {
 
   it('are not renewed while the control link is down', async () => {
     outpost.pass(1900);
-    outpost.plane.setLink(false);
+    outpost.channel.up = false;
     assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200);
+    outpost.channel.up = true;
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 401, 'up again');
   });
 
   it('survive a change of configuration, and a rotated cookie secret while the previous one is told', async () => {

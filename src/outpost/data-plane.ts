@@ -76,7 +76,6 @@ export class DataPlane {
       },
       onProblem,
       state: undefined,
-      link: true,
     };
   }
 
@@ -136,11 +135,6 @@ export class DataPlane {
     const site = this.#services.state?.sites.get(report.provider);
     this.#services.revocations.signOut(report, site?.signOutEverything ?? true, this.#forgetAt(), at);
     this.#services.openAnswers.check();
-  }
-
-  /** Whether the control link is up: sessions are renewed only then. */
-  setLink(up: boolean): void {
-    this.#services.link = up;
   }
 
   /** Counts and logs what was answered so far. */

@@ -53,8 +53,6 @@ export interface Services {
   readonly onProblem: (problem: Problem) => void;
   /** the current configuration; undefined before the first */
   state: OutpostState | undefined;
-  /** whether the control link is up */
-  link: boolean;
 }
 
 export interface Exchange {

@@ -42,7 +42,6 @@ export function planeMaker(log: Logger): MakePlane {
       signOut: (report, at) => plane.signOut(report, at),
       setLink: (now) => {
         up = now;
-        plane.setLink(now);
       },
       handle: (req, res) => plane.handle(req, res),
       mayUpgrade: (req) => proxy !== undefined && plane.controlPlaneUpgrade(req) !== undefined,

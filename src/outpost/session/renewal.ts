@@ -9,7 +9,7 @@ import type { Site } from '../sites/site.ts';
  * its cookie stays for a while even when the renewal failed, so that one is not tried with every page.
  */
 export function renewalDue(
-  { now, link, backChannel }: Pick<Services, 'now' | 'link' | 'backChannel'>,
+  { now, backChannel }: Pick<Services, 'now' | 'backChannel'>,
   site: Site,
   identity: Identity,
   request: Pick<NormalisedRequest, 'headers'>,
@@ -17,5 +17,5 @@ export function renewalDue(
   if (identity.kind !== 'person' || identity.reason === 'session-grace') return false;
   const { issuedAt, expiresAt } = identity.live.session;
   if (now() - issuedAt < (expiresAt - issuedAt) / 2) return false;
-  return link && backChannel.up && site.attempts.names(request.headers.cookie).length === 0;
+  return backChannel.up && site.attempts.names(request.headers.cookie).length === 0;
 }
