@@ -56,6 +56,9 @@ export interface OpenIDConnectConfiguration {
   token_endpoint_auth_methods_supported: string[];
 }
 
+/** Published default of `access_token_validity`, seconds. */
+export const DEFAULT_ACCESS_TOKEN_VALIDITY = 3600;
+
 /** Items of `GET /outposts/proxy/` (spec/server.md 7.4), and our extension field. */
 export interface ProxyOutpostConfig {
   pk: number;
@@ -74,7 +77,7 @@ export interface ProxyOutpostConfig {
   basic_auth_user_attribute: string;
   mode: ProviderMode;
   cookie_domain: string;
-  /** seconds; null means the published default of one hour */
+  /** seconds; null means {@link DEFAULT_ACCESS_TOKEN_VALIDITY} */
   access_token_validity: number | null;
   intercept_header_auth: boolean;
   scopes_to_request: string[];

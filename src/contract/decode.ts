@@ -2,7 +2,7 @@
  * Reads what a server answers to an outpost (spec/server.md 7). Lenient where the published outpost was not:
  * optional members get their published defaults, unknown ones are ignored, every problem is collected and named.
  */
-import { PROVIDER_MODES } from './api.ts';
+import { DEFAULT_ACCESS_TOKEN_VALIDITY, PROVIDER_MODES } from './api.ts';
 import type {
   OpenIDConnectConfiguration,
   OutpostInstance,
@@ -117,7 +117,8 @@ export function readProxyOutpostConfig(value: unknown): ProxyOutpostConfig {
     basic_auth_user_attribute: r.text('basic_auth_user_attribute', ''),
     mode: mode as ProviderMode,
     cookie_domain: r.text('cookie_domain', ''),
-    access_token_validity: r.raw('access_token_validity') === null ? null : r.number('access_token_validity', 3600),
+    access_token_validity:
+      r.raw('access_token_validity') === null ? null : r.number('access_token_validity', DEFAULT_ACCESS_TOKEN_VALIDITY),
     intercept_header_auth: r.flag('intercept_header_auth', true),
     scopes_to_request: r.texts('scopes_to_request', []),
     assigned_application_slug: r.text('assigned_application_slug'),

@@ -1,4 +1,5 @@
 /** One protected application, ready to be asked about. Immutable; made anew when its configuration changes. */
+import { DEFAULT_ACCESS_TOKEN_VALIDITY } from '../../contract/api.ts';
 import type { OutpostInstance, ProviderMode, ProxyOutpostConfig } from '../../contract/api.ts';
 import { foldHeaderName, headerValue } from '../../contract/headers.ts';
 import { CALLBACK_SIGNATURE, PREFIX_OF } from '../../contract/paths.ts';
@@ -16,9 +17,6 @@ import { rewriteEndpoints } from './endpoints.ts';
 import type { Endpoints } from './endpoints.ts';
 import { compilePathRules } from './path-rules.ts';
 import type { PathRules } from './path-rules.ts';
-
-/** Published default of access_token_validity, seconds. */
-const DEFAULT_VALIDITY_S = 3600;
 
 export interface Site {
   readonly pk: number;
@@ -127,7 +125,7 @@ export function buildSite(
       outpost: prepareHeaders(anonymousHeaders(meta, 'outpost')),
       akprox: prepareHeaders(anonymousHeaders(meta, 'akprox')),
     },
-    validity: provider.access_token_validity ?? DEFAULT_VALIDITY_S,
+    validity: provider.access_token_validity ?? DEFAULT_ACCESS_TOKEN_VALIDITY,
     signOutEverything: provider.gatehouse?.sign_out !== 'application',
     hostHeader: provider.gatehouse?.host ?? 'backend',
     upstream: provider.mode === 'proxy' ? upstreamOf(provider, around, problems) : undefined,

@@ -3,6 +3,7 @@
  * process, one connection, one transaction at a time.
  */
 import { randomUUID } from 'node:crypto';
+import { DEFAULT_ACCESS_TOKEN_VALIDITY } from '../../contract/api.ts';
 import { parseDuration } from '../../contract/durations.ts';
 import type { Cursor, IdentityEvent } from '../../contract/extension.ts';
 import type { Db } from '../storage/database.ts';
@@ -17,8 +18,8 @@ export type IdentityChange = IdentityEvent extends infer E
 
 /** Sign-ins under way (15 minutes, decision 3) read their claims before an event and end after it. */
 const MARGIN_MS = 20 * 60_000;
-/** Published default of `access_token_validity`; the least time an entry is kept. */
-const DEFAULT_VALIDITY_MS = 3_600_000;
+/** The least time an entry is kept. */
+const LEAST_VALIDITY_MS = DEFAULT_ACCESS_TOKEN_VALIDITY * 1000;
 
 /** Appends an event. Inside a change use `tx.identity`, which also pushes it after the commit. */
 export async function appendIdentity(db: Db, change: IdentityChange, now: number): Promise<IdentityEvent> {
@@ -76,7 +77,7 @@ export async function pruneIdentityLog(db: Db, now: number): Promise<void> {
 /** When the last of the outpost sessions that exist now is over, epoch ms. */
 async function sessionHorizon(db: Db, now: number): Promise<number> {
   const rows = await db.selectFrom('proxy_provider').select('access_token_validity').distinct().execute();
-  const longest = Math.max(DEFAULT_VALIDITY_MS, ...rows.map((r) => parseDuration(r.access_token_validity) ?? 0));
+  const longest = Math.max(LEAST_VALIDITY_MS, ...rows.map((r) => parseDuration(r.access_token_validity) ?? 0));
   return Math.max(now + longest, Number((await readFact(db, 'session_horizon')) ?? 0));
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
+import { DEFAULT_ACCESS_TOKEN_VALIDITY } from '../../contract/api.ts';
 import type { IdentityEventBatch, SignOutReport } from '../../contract/extension.ts';
 import { openBackChannel } from '../back-channel.ts';
 import type { OpenBackChannel } from '../back-channel.ts';
@@ -36,8 +37,6 @@ export interface ControlOptions {
   log: Logger;
 }
 
-/** Published default of access_token_validity, seconds. */
-const DEFAULT_LIFETIME_S = 3600;
 /** Without the provider's own number, seconds: longer than any session should live. */
 const UNKNOWN_LIFETIME_S = 30 * 86_400;
 
@@ -119,7 +118,7 @@ export class Control {
   /** A worker signed somebody out. @returns what the other workers must know */
   signOut(report: SignOutReport): LocalSignOut {
     const provider = this.#configuration?.providers.find(({ pk }) => pk === report.provider);
-    const lifetime = provider ? (provider.access_token_validity ?? DEFAULT_LIFETIME_S) : UNKNOWN_LIFETIME_S;
+    const lifetime = provider ? (provider.access_token_validity ?? DEFAULT_ACCESS_TOKEN_VALIDITY) : UNKNOWN_LIFETIME_S;
     return this.signOuts.add(report, lifetime, Date.now());
   }
 
