@@ -13,6 +13,7 @@ import { Peers } from './listen/peers.ts';
 import type { NormalisedRequest } from './listen/request.ts';
 import { TokenVerifier } from './login/verify-token.ts';
 import type { Metrics } from './metrics.ts';
+import type { CarryLimits } from './proxy/target.ts';
 import { Upstreams } from './proxy/upstreams.ts';
 import { Reports } from './reports.ts';
 import { LiveSessions } from './session/live.ts';
@@ -43,6 +44,7 @@ export interface DataPlaneOptions {
   /** epoch ms; for tests */
   now?: () => number;
   cacheLimits?: CacheLimits;
+  carryLimits?: CarryLimits | undefined;
 }
 
 export class DataPlane {
@@ -67,6 +69,7 @@ export class DataPlane {
       backChannel,
       log,
       metrics: options.metrics,
+      carryLimits: options.carryLimits,
       reports: new Reports(options.metrics, options.accessLog),
       now,
       controlPlane: options.controlPlane,

@@ -9,6 +9,7 @@ import type { Peers } from './listen/peers.ts';
 import type { NormalisedRequest } from './listen/request.ts';
 import type { TokenVerifier } from './login/verify-token.ts';
 import type { Metrics, RequestType } from './metrics.ts';
+import type { CarryLimits } from './proxy/target.ts';
 import type { Reason } from './reasons.ts';
 import type { Reports } from './reports.ts';
 import type { LiveSessions } from './session/live.ts';
@@ -46,6 +47,8 @@ export interface Services {
   readonly log: Logger;
   readonly metrics: Pick<Metrics, 'upstream'>;
   readonly reports: Reports;
+  /** idle limits of what is carried; undefined = the published defaults */
+  readonly carryLimits: CarryLimits | undefined;
   /** epoch ms */
   readonly now: () => number;
   readonly controlPlane: ControlPlane | undefined;

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { AccessLog } from '../outpost/access-log.ts';
 import { DataPlane } from '../outpost/data-plane.ts';
+import { DEFAULT_LIMITS } from '../outpost/proxy/target.ts';
 import { ControlPlaneProxy } from '../outpost/proxy/control-plane.ts';
 import { openBackChannel } from './back-channel.ts';
 import { rarely } from './problems.ts';
@@ -31,6 +32,11 @@ export function planeMaker(log: Logger): MakePlane {
       controlPlane: proxy?.handle,
       log,
       metrics,
+      carryLimits: {
+        ...DEFAULT_LIMITS,
+        clientSends: settings.timeouts.read,
+        clientReceives: settings.timeouts.write,
+      },
       accessLog: new AccessLog(log, settings.logHttpHeaders),
       onSignOut: (report) => tell({ kind: 'sign-out', report }),
       onProblem: rarely((problem) => tell({ kind: 'problem', problem })),

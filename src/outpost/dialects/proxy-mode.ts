@@ -83,6 +83,7 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
     identity: live === undefined ? NO_IDENTITY : live.headers('outpost'),
     managed: site.meta.managed,
     setCookies: decision.setCookies,
+    limits: services.carryLimits,
     ...(site.hostHeader === 'backend' ? { rewriteTo: site.external.origin } : {}),
     onFailure: (_req, _res, error) => {
       reason = 'upstream-failed';

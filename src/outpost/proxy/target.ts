@@ -78,7 +78,7 @@ export interface ProxyTarget {
    * application sees its own Host (`host: backend`), absent when it sees the original one.
    */
   readonly rewriteTo?: string;
-  readonly limits?: CarryLimits;
+  readonly limits?: CarryLimits | undefined;
   /** answers a request the upstream failed; called only while nothing was sent yet */
   readonly onFailure: (req: IncomingMessage, res: ServerResponse, error: CodedError) => void;
   /** called once, after the last byte */
