@@ -60,6 +60,26 @@ describe('core/tokens', () => {
     assert.deepEqual([late.status, Object.keys(late.body as object)], [400, ['expires']]);
   });
 
+  it('decides the expiry anew when the intent changes', async () => {
+    const lasts = async (body: object, path = 'x5', method: 'PATCH' | 'PUT' = 'PATCH') => {
+      const token = decode<Token>(strict.token, await api.ok(method, `core/tokens/${path}/`, body));
+      return Math.round((Date.parse(token.expires) - Date.now()) / 60_000);
+    };
+    const far = new Date(Date.now() + 90 * DAY_MS).toISOString();
+    const day = 24 * 60;
+    await create({ identifier: 'x5', intent: 'app_password', expires: far });
+    assert.equal(await lasts({ description: 'kept' }), 90 * day);
+    assert.equal(await lasts({ intent: 'api' }), day);
+    assert.equal(await lasts({ intent: 'app_password', expires: far }), 90 * day);
+    assert.equal(await lasts({ identifier: 'x5', intent: 'api', expires: far }, 'x5', 'PUT'), day);
+    const attributes = { 'goauthentik.io/user/token-maximum-lifetime': 'hours=1' };
+    const gil = await api.ok('POST', 'core/users/', { username: 'gil', name: 'Gil', attributes });
+    await create({ identifier: 'x6', user: gil['pk'] });
+    assert.equal(await lasts({ intent: 'app_password' }, 'x6'), 60);
+    await create({ identifier: 'x7', user: gil['pk'], intent: 'app_password' });
+    assert.equal(await lasts({}, 'x7'), 60);
+  });
+
   it('refuses intents and identifiers that cannot be made here', async () => {
     for (const [field, body] of [
       ['intent', { identifier: 'r1', intent: 'recovery' }],

@@ -266,12 +266,15 @@ interface ExpiryFacts {
 
 /** When a token expires: API tokens after the default life, app passwords when asked, up to the person's maximum. */
 function expiryOf({ intent, sent, before, attributes }: ExpiryFacts): number {
-  const fallback = before?.expires ?? Date.now() + DEFAULT_LIFE_MS;
-  if (intent !== 'app_password' || typeof sent !== 'string') return fallback;
-  const expires = Date.parse(sent);
+  const now = Date.now();
+  // What a token of another intent was given says nothing: an app password may last for years, an API token may not
+  const kept = before?.intent === intent ? before.expires : null;
+  if (intent !== 'app_password') return kept ?? now + DEFAULT_LIFE_MS;
   const maximum = attributes[MAXIMUM_ATTRIBUTE];
   const life = typeof maximum === 'string' ? parseDuration(maximum) : undefined;
-  if (life !== undefined && expires > Date.now() + life) {
+  if (typeof sent !== 'string') return kept ?? now + Math.min(DEFAULT_LIFE_MS, life ?? Infinity);
+  const expires = Date.parse(sent);
+  if (life !== undefined && expires > now + life) {
     throw invalid('expires', `Token expires exceeds maximum lifetime (${String(maximum)}).`);
   }
   return expires;
