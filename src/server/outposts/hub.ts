@@ -16,7 +16,8 @@ const SILENCE_MS = 30_000;
 export class OutpostHub {
   readonly #db: Db;
   readonly #log: Logger;
-  readonly #connections = new Set<OutpostConnection>();
+  /** with the check of each connection's token */
+  readonly #connections = new Map<OutpostConnection, () => void>();
   readonly #pings: NodeJS.Timeout;
 
   constructor(db: Db, log: Logger) {
@@ -29,7 +30,7 @@ export class OutpostHub {
   /**
    * Takes over an accepted socket.
    * @param options.instance identifier from the query; a HELLO may bring another
-   * @param options.stillAllowed asked at every HELLO: a revoked token ends the link
+   * @param options.stillAllowed asked at every HELLO and every ping: a revoked token ends the link, whatever the outpost says
    */
   attach(
     socket: WebSocket,
@@ -39,37 +40,38 @@ export class OutpostHub {
       outpostUuid: options.outpostUuid,
       instance: options.instance,
       log: { since: (cursor) => this.#since(cursor) },
-      onHello: () => {
-        options.stillAllowed().then(
-          (allowed) => {
-            if (!allowed) connection.close(1008, 'token no longer valid');
-          },
-          (error: unknown) => {
-            this.#log.warn({ err: error }, 'the token of a connected outpost could not be checked');
-            connection.drop();
-          },
-        );
-      },
+      onHello: () => check(),
     });
-    this.#connections.add(connection);
+    const check = () => {
+      options.stillAllowed().then(
+        (allowed) => {
+          if (!allowed) connection.close(1008, 'token no longer valid');
+        },
+        (error: unknown) => {
+          this.#log.warn({ err: error }, 'the token of a connected outpost could not be checked');
+          connection.drop();
+        },
+      );
+    };
+    this.#connections.set(connection, check);
     socket.on('close', () => this.#connections.delete(connection));
   }
 
   /** Passes committed identity events on, in their order. */
   publish(events: readonly IdentityEvent[]): void {
-    for (const connection of this.#connections) connection.publish(events);
+    for (const connection of this.#connections.keys()) connection.publish(events);
   }
 
   /** Tells outposts to fetch their configuration. */
   configurationChanged(outposts: ReadonlySet<string> | 'all'): void {
-    for (const connection of this.#connections) {
+    for (const connection of this.#connections.keys()) {
       if (outposts === 'all' || outposts.has(connection.outpostUuid)) connection.triggerUpdate();
     }
   }
 
   /** Closes the links of an outpost that does not exist any more. */
   disconnect(outpostUuid: string): void {
-    for (const connection of this.#connections) {
+    for (const connection of this.#connections.keys()) {
       if (connection.outpostUuid === outpostUuid) connection.close(1008, 'outpost deleted');
     }
   }
@@ -77,14 +79,14 @@ export class OutpostHub {
   /** Instances of an outpost that said HELLO within the last 15 seconds (spec/server.md 6.5). */
   health(outpostUuid: string): InstanceHealth[] {
     const alive = Date.now() - HELLO_TIMEOUT_S * 1000;
-    return [...this.#connections]
+    return [...this.#connections.keys()]
       .filter((connection) => connection.outpostUuid === outpostUuid && connection.helloAt > alive)
       .map((connection) => instanceHealth(connection.instance, connection.helloAt, connection.hello));
   }
 
   close(): Promise<void> {
     clearInterval(this.#pings);
-    for (const connection of this.#connections) connection.drop();
+    for (const connection of this.#connections.keys()) connection.drop();
     this.#connections.clear();
     return Promise.resolve();
   }
@@ -104,9 +106,13 @@ export class OutpostHub {
   }
 
   #ping(): void {
-    for (const connection of this.#connections) {
-      if (Date.now() - connection.heardAt > SILENCE_MS) connection.drop();
-      else connection.ping();
+    for (const [connection, check] of this.#connections) {
+      if (Date.now() - connection.heardAt > SILENCE_MS) {
+        connection.drop();
+        continue;
+      }
+      check();
+      connection.ping();
     }
   }
 }

@@ -279,6 +279,21 @@ describe('control link', () => {
     await s.ctx.change((tx) => deleteOutpost(tx, s.outpost.uuid));
     assert.equal((await once(second.socket, 'close'))[0], 1008);
   });
+
+  it('ends when the token is changed although the outpost never says HELLO again', async (t) => {
+    const soon = { signal: AbortSignal.timeout(10_000) };
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    await using s = await scene();
+    const link = await s.connect().open();
+    const pinged = once(link.socket, 'ping', soon);
+    t.mock.timers.tick(10_000);
+    await pinged;
+    assert.equal(link.socket.readyState, WebSocket.OPEN);
+    await s.ctx.change((tx) => setTokenKey(tx, tokenIdentifier(s.outpost.uuid), 'another-key'));
+    const closed = once(link.socket, 'close', soon);
+    t.mock.timers.tick(10_000);
+    assert.equal((await closed)[0], 1008);
+  });
 });
 
 describe('refreshSession', () => {
