@@ -10,6 +10,8 @@ export interface ControlPlaneStart<S> {
   socketPath: string;
   /** boot secret: requests without it are refused */
   linkCredential: string;
+  /** boot secret: shown, besides the first, by calls of the outpost itself */
+  internalCredential: string;
   /** boot secret: bearer token of the embedded outpost, valid on internal calls only */
   outpostToken: string;
   /** boot secret, only with `--demo`: bearer token of `akadmin`, valid on internal calls only */

@@ -185,14 +185,33 @@ describe('routing', () => {
   });
 
   it('tells which upgrade requests belong to the identity server', () => {
-    const upgrade = (host: string, url: string) =>
+    const upgrade = (host: string, url: string, remoteAddress: string | undefined = '127.0.0.1') =>
       outpost.plane.controlPlaneUpgrade({
-        method: 'GET', url, httpVersion: '1.1', rawHeaders: ['Host', host, 'Upgrade', 'websocket'], socket: { remoteAddress: '127.0.0.1' },
+        method: 'GET', url, httpVersion: '1.1', rawHeaders: ['Host', host, 'Upgrade', 'websocket'], socket: { remoteAddress },
       } as never) !== undefined; // prettier-ignore
     assert.equal(upgrade('id.test', '/ws/outpost/x/'), true);
     assert.equal(upgrade('app.test', '/ws/outpost/x/'), true);
     assert.equal(upgrade('proxied.test', '/ws/outpost/x/'), false);
     assert.equal(upgrade('id.test', '/other'), false);
+    assert.equal(upgrade('id.test', '/ws/outpost/x/', ''), false, 'the client is gone');
+  });
+
+  it('drops a request of a client that is gone before anything answers it', () => {
+    for (const [host, url] of [
+      ['id.test', '/api/v3/'],
+      ['app.test', `${OP}/auth/nginx`],
+      ['app.test', `${OP}/ping`],
+    ] as const) {
+      for (const remoteAddress of [undefined, '']) {
+        let destroyed = false;
+        const socket = { remoteAddress, destroy: () => (destroyed = true) };
+        const req = { method: 'GET', url, httpVersion: '1.1', rawHeaders: ['Host', host], socket };
+        const res = new Proxy({}, { get: (_, name) => assert.fail(`res.${String(name)} is used`) });
+        outpost.plane.handle(req as never, res as never);
+        assert.ok(destroyed, `${host}${url}`);
+      }
+    }
+    assert.deepEqual(passed, []);
   });
 
   it('writes the access log with reason and person', async () => {

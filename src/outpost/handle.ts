@@ -27,6 +27,8 @@ type Own = { generation: Generation; rest: string };
 
 export function handle(services: Services, req: IncomingMessage, res: ServerResponse): void {
   const request = normalise(req, services.peers);
+  // The client is gone already: nobody would read the answer, and nothing further in may take it for nobody in particular.
+  if (request.peer === '') return void req.socket.destroy();
   const exchange: Exchange = { req, res, request, services, started: performance.now() };
   try {
     const work = route(exchange);
@@ -164,8 +166,8 @@ function isAuthCheck(own: Own | undefined): boolean {
 /** Whether an upgrade request is for the identity server: only then is it taken out of the ordinary way. */
 export function isControlPlaneUpgrade(services: Services, exchange: Pick<Exchange, 'request'>): boolean {
   const { request } = exchange;
-  if (services.controlPlane === undefined || services.state === undefined || request.problem !== undefined)
-    return false;
+  if (services.controlPlane === undefined || services.state === undefined) return false;
+  if (request.problem !== undefined || request.peer === '') return false;
   if (!request.rawPath.startsWith('/ws/')) return false;
   const site = services.state.hosts.find(request.host, request.scheme);
   return site === undefined || site.mode !== 'proxy';

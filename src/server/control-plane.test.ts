@@ -18,10 +18,12 @@ const root = mkdtempSync(join(tmpdir(), 'gatehouse-control-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
 const CREDENTIAL = 'boot-credential';
+const INTERNAL = 'internal-credential';
 const start = (name: string, over: Parameters<typeof testSettings>[1] = {}) => ({
   settings: testSettings(join(root, name), over),
   socketPath: join(root, `${name}.sock`),
   linkCredential: CREDENTIAL,
+  internalCredential: INTERNAL,
   outpostToken: 'outpost-token',
   httpPort: 9000,
 });
@@ -61,9 +63,10 @@ describe('the control plane', () => {
         const refused = await get('/auth/-/health/live/', { [LINK_HEADERS.credential]: credential });
         assert.deepEqual([refused.status, refused.type], [403, 'text/plain']);
       }
-      assert.equal((await get('/auth/-/health/live/')).status, 200);
-      assert.equal((await get('/auth/-/health/ready/')).status, 200);
-      assert.equal((await get('/auth/-/health/live')).status, 404, 'a slash is part of the address');
+      const own = { [LINK_HEADERS.internal]: INTERNAL };
+      assert.equal((await get('/auth/-/health/live/', own)).status, 200);
+      assert.equal((await get('/auth/-/health/ready/', own)).status, 200);
+      assert.equal((await get('/auth/-/health/live', own)).status, 404, 'a slash is part of the address');
       const page = await get('/auth/no/such/page', visitor);
       assert.deepEqual([page.status, page.type], [404, 'text/html; charset=utf-8']);
       assert.match(page.text, /request-1/);
@@ -77,10 +80,18 @@ describe('the control plane', () => {
         authorization: 'Bearer outpost-token',
       });
       assert.equal(outside.status, 403, 'boot secrets count on internal calls only');
-      assert.equal(
-        (await get('/auth/api/v3/outposts/instances/', { authorization: 'Bearer outpost-token' })).status,
-        200,
-      );
+      const inside = (headers: Record<string, string>) =>
+        get('/auth/api/v3/outposts/instances/', { ...headers, authorization: 'Bearer outpost-token' });
+      assert.equal((await inside(own)).status, 200);
+      for (const headers of [
+        {},
+        { [LINK_HEADERS.peer]: '' },
+        { [LINK_HEADERS.internal]: 'wrong' },
+        { ...visitor, ...own },
+      ]) {
+        const refused = await inside(headers);
+        assert.deepEqual([refused.status, refused.type], [403, 'text/plain'], JSON.stringify(headers));
+      }
     } finally {
       await plane.close();
     }
@@ -93,7 +104,7 @@ describe('the control plane', () => {
     child.send({ kind: 'start', ...options });
     const [message] = (await once(child, 'message')) as [FromControlPlane];
     assert.equal(message.kind, 'ready');
-    const headers = { [LINK_HEADERS.credential]: CREDENTIAL };
+    const headers = { [LINK_HEADERS.credential]: CREDENTIAL, [LINK_HEADERS.internal]: INTERNAL };
     assert.equal((await ask(options.socketPath, '/-/health/ready/', headers)).status, 200);
     child.disconnect();
     assert.deepEqual(await exited, [0, null]);
@@ -109,7 +120,7 @@ describe('the control plane', () => {
     const { body } = await client.request({
       method: 'GET',
       path: '/',
-      headers: { [LINK_HEADERS.credential]: CREDENTIAL },
+      headers: { [LINK_HEADERS.credential]: CREDENTIAL, [LINK_HEADERS.internal]: INTERNAL },
     });
     await body.dump();
     child.send({ kind: 'stop' });

@@ -16,6 +16,7 @@ import { pageErrors } from './flows/errors.ts';
 import { flowsPlugin } from './flows/plugin.ts';
 import { startHousekeeping } from './housekeeping.ts';
 import { enforceLink } from './link.ts';
+import type { LinkCredentials } from './link.ts';
 import { oidcPlugin } from './oidc/plugin.ts';
 import { outpostUpgrades } from './outposts/upgrade.ts';
 
@@ -48,7 +49,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   try {
     const setupToken = await bootstrap(ctx);
-    const app = await buildApp(ctx, options.linkCredential);
+    const app = await buildApp(ctx, { link: options.linkCredential, internal: options.internalCredential });
     await rm(socketPath, { force: true }); // left by an instance that was killed; the supervisor allows only one
     await app.listen({ path: socketPath });
     await chmod(socketPath, 0o600);
@@ -67,7 +68,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 }
 
 /** The server without a listener. */
-export async function buildApp(ctx: ServerContext, credential: string): Promise<FastifyInstance> {
+export async function buildApp(ctx: ServerContext, credentials: LinkCredentials): Promise<FastifyInstance> {
   // what it says by itself ("Server listening") is nobody's business but ours
   const loggerInstance: FastifyBaseLogger = ctx.log.child(
     {},
@@ -89,7 +90,7 @@ export async function buildApp(ctx: ServerContext, credential: string): Promise<
       reply.raw.writeHead(400, { 'content-type': 'text/plain' }).end('The address cannot be read.');
     },
   });
-  enforceLink(app, credential);
+  enforceLink(app, credentials);
   pageErrors(ctx, app);
   app.setNotFoundHandler((request, reply) => sendError(ctx, request, reply, 'not-found', { status: 404 }));
   const { webPath } = ctx.settings;
@@ -99,7 +100,7 @@ export async function buildApp(ctx: ServerContext, credential: string): Promise<
   await app.register(oidcPlugin(ctx), { prefix });
   await app.register(flowsPlugin(ctx), { prefix });
   if (prefix !== '') app.get('/', async (_request, reply) => redirect(reply, webPath));
-  app.server.on('upgrade', outpostUpgrades(ctx, credential));
+  app.server.on('upgrade', outpostUpgrades(ctx, credentials));
   await app.ready();
   return app;
 }

@@ -42,6 +42,7 @@ export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
     }
     if (socket) {
       headers.set(LINK_HEADERS.credential, socket.credential);
+      headers.set(LINK_HEADERS.internal, socket.internalCredential);
       headers.set(LINK_HEADERS.scheme, url.protocol === 'https:' ? 'https' : 'http');
       headers.set(LINK_HEADERS.host, url.host);
       url.protocol = 'http:'; // no TLS on the private socket

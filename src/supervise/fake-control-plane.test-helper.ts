@@ -17,6 +17,8 @@ export async function fakeControlPlane(
 ): Promise<{ setupToken: string; close(): Promise<void> }> {
   const server = createServer((req, res) => {
     if (req.headers['x-gatehouse-link'] !== start.linkCredential) return res.writeHead(403).end();
+    const internal = req.headers['x-gatehouse-internal'] === start.internalCredential;
+    if (internal !== (req.headers['x-gatehouse-peer'] === undefined)) return res.writeHead(403).end();
     if (req.url?.startsWith('/api/v3/')) {
       const known = req.headers.authorization === `Bearer ${start.outpostToken}`;
       res.writeHead(known ? 200 : 403, { 'content-type': 'application/json' });

@@ -14,8 +14,8 @@ export interface BackChannelOptions {
   base: string;
   /** bearer token of the outpost */
   token: string;
-  /** given when the identity server is the one beside us: its private socket, and this boot's credential */
-  socket?: { path: string; credential: string };
+  /** given when the identity server is the one beside us: its private socket, and this boot's credentials */
+  socket?: { path: string; credential: string; internalCredential: string };
   /** verify the certificate of the identity server */
   verifyTls: boolean;
 }

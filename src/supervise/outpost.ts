@@ -25,6 +25,7 @@ export function controlPlaneStart(settings: Settings, runtime: Runtime, demo: bo
     settings,
     socketPath: runtime.socketPath,
     linkCredential: runtime.linkCredential,
+    internalCredential: runtime.internalCredential,
     outpostToken: runtime.outpostToken,
     httpPort: httpPort(settings),
     ...(demo ? { demoToken: randomBytes(32).toString('base64url') } : {}),
@@ -41,7 +42,11 @@ export function embeddedServer(settings: Settings, runtime: Runtime): BackChanne
   return {
     base: `http://localhost:${httpPort(settings)}${settings.webPath}`,
     token: runtime.outpostToken,
-    socket: { path: runtime.socketPath, credential: runtime.linkCredential },
+    socket: {
+      path: runtime.socketPath,
+      credential: runtime.linkCredential,
+      internalCredential: runtime.internalCredential,
+    },
     verifyTls: true,
   };
 }

@@ -10,6 +10,7 @@ export interface Runtime {
   socketPath: string;
   /** boot secrets: made anew at each start, known to no file */
   linkCredential: string;
+  internalCredential: string;
   outpostToken: string;
   remove(): void;
 }
@@ -47,6 +48,7 @@ export function makeRuntime(dataFolder: string): Runtime {
   return {
     socketPath,
     linkCredential: randomBytes(32).toString('base64url'),
+    internalCredential: randomBytes(32).toString('base64url'),
     outpostToken: randomBytes(32).toString('base64url'),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };

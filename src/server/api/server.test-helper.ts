@@ -14,6 +14,7 @@ import { enforceLink } from '../link.ts';
 import { apiPlugin } from './plugin.ts';
 
 const CREDENTIAL = 'link-credential-of-this-test';
+const INTERNAL = 'internal-credential-of-this-test';
 export const ADMIN_TOKEN = 'admin-token-of-this-test-0123456789';
 export const EMBEDDED_TOKEN = 'embedded-boot-token-of-this-test-01234';
 export const HOST = 'auth.example.test';
@@ -78,7 +79,7 @@ export async function startApi(webPath = '/'): Promise<Api> {
     loggerInstance,
     routerOptions: { maxParamLength: 300 },
   });
-  enforceLink(app, CREDENTIAL);
+  enforceLink(app, { link: CREDENTIAL, internal: INTERNAL });
   await app.register(apiPlugin(ctx), { prefix: webPath.replace(/\/$/, '') });
 
   const call: Api['call'] = async (method, path, body, options = {}) => {
@@ -89,7 +90,7 @@ export async function startApi(webPath = '/'): Promise<Api> {
       headers: {
         [LINK_HEADERS.credential]: CREDENTIAL,
         ...(internal
-          ? {}
+          ? { [LINK_HEADERS.internal]: INTERNAL }
           : { [LINK_HEADERS.peer]: '203.0.113.9', [LINK_HEADERS.scheme]: 'https', [LINK_HEADERS.host]: HOST }),
         ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

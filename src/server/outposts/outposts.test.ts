@@ -26,6 +26,7 @@ import { signOut } from './sign-out.ts';
 import { outpostUpgrades } from './upgrade.ts';
 
 const CREDENTIAL = 'boot-credential';
+const INTERNAL = 'internal-credential';
 
 /** A listening server with one outpost `edge` that serves the provider `wiki`. */
 async function scene() {
@@ -37,15 +38,15 @@ async function scene() {
   );
   const key = await ctx.change((tx) => viewTokenKey(tx, tokenIdentifier(outpost.uuid)));
   const http = createServer();
-  http.on('upgrade', outpostUpgrades(ctx, CREDENTIAL));
+  http.on('upgrade', outpostUpgrades(ctx, { link: CREDENTIAL, internal: INTERNAL }));
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
   const { port } = http.address() as AddressInfo;
-  const connect = (token = key, options: { credential?: string; uuid?: string; peer?: string } = {}) =>
+  const connect = (token = key, options: { credential?: string; uuid?: string; internal?: boolean } = {}) =>
     new Link(`ws://127.0.0.1:${port}/ws/outpost/${options.uuid ?? outpost.uuid}/?instance_uuid=i&attempt=1`, {
       authorization: `Bearer ${token}`,
       [LINK_HEADERS.credential]: options.credential ?? CREDENTIAL,
-      [LINK_HEADERS.peer]: options.peer ?? '192.0.2.1',
+      ...(options.internal ? { [LINK_HEADERS.internal]: INTERNAL } : { [LINK_HEADERS.peer]: '192.0.2.1' }),
     });
   const dispose = async () => {
     await server[Symbol.asyncDispose]();
@@ -184,7 +185,7 @@ describe('control link', () => {
     const embedded = await embeddedOutpost(s.ctx.db);
     assert.equal(await s.connect(s.key, { uuid: embedded?.uuid ?? '' }).refused(), 403);
     assert.equal(await s.connect(s.key, { uuid: 'nonsense' }).refused(), 404);
-    const own = await s.connect(EMBEDDED_TOKEN, { uuid: embedded?.uuid ?? '', peer: '' }).open();
+    const own = await s.connect(EMBEDDED_TOKEN, { uuid: embedded?.uuid ?? '', internal: true }).open();
     own.socket.terminate();
   });
 

@@ -5,22 +5,23 @@ import { WebSocketServer } from 'ws';
 import { MAX_FRAME_BYTES } from '../../contract/messages.ts';
 import type { ServerContext } from '../context.ts';
 import { takeLink } from '../link.ts';
+import type { LinkCredentials } from '../link.ts';
 import { authenticateBearer } from './authenticate.ts';
 
 /**
- * @param credential of this boot's private socket
+ * @param credentials of this boot's private socket
  * @returns a handler for the HTTP server's `upgrade` event; whoever may not is refused before the handshake
  */
 export function outpostUpgrades(
   ctx: ServerContext,
-  credential: string,
+  credentials: LinkCredentials,
 ): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
   const server = new WebSocketServer({ noServer: true, maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false });
   const prefix = `${ctx.settings.webPath}ws/outpost/`;
   return (request, socket, head) => {
     socket.on('error', () => socket.destroy());
     const accept = async () => {
-      const link = takeLink(request.headers, credential);
+      const link = takeLink(request.headers, credentials);
       if (link === undefined) return refuse(socket, '403 Forbidden');
       const url = new URL(request.url ?? '/', 'http://localhost');
       const uuid = url.pathname.slice(prefix.length, -1);

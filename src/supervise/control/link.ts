@@ -159,6 +159,7 @@ function linkAddress(server: BackChannelOptions, outpost: string, instance: stri
   url.searchParams.sort();
   if (server.socket) {
     headers[LINK_HEADERS.credential] = server.socket.credential;
+    headers[LINK_HEADERS.internal] = server.socket.internalCredential;
     headers[LINK_HEADERS.scheme] = url.protocol === 'https:' ? 'https' : 'http';
     headers[LINK_HEADERS.host] = url.host;
     headers['host'] = url.host;
