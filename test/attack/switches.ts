@@ -441,9 +441,9 @@ export const switches: readonly Switch[] = [
     edits: [
       edit('server/bootstrap/setup-token.ts', ' && !(await adminHasPassword(db))', ''),
       edit(
-        'server/bootstrap/setup-token.ts',
-        "await deleteFact(tx.db, 'setup_token_hash');\n  await setPassword",
-        'await setPassword',
+        'server/directory/users.ts',
+        "if (await isSuperuser(tx.db, id)) await deleteFact(tx.db, 'setup_token_hash');",
+        '',
       ),
     ],
     noticed: ['L6'],

@@ -100,6 +100,18 @@ describe('set-up link', () => {
     );
   });
 
+  it('does not open again when that password is lost', async () => {
+    await using server = await testServer();
+    const { ctx, setupToken } = server;
+    assert.ok(setupToken);
+    const admin = await userByUsername(ctx.db, 'akadmin');
+    assert.ok(admin);
+    const hash = await hashPassword('set over the API');
+    await ctx.change((tx) => setPassword(tx, admin.id, hash));
+    await ctx.db.updateTable('user').set({ password: '' }).where('id', '=', admin.id).execute();
+    assert.equal(await setupTokenValid(ctx.db, setupToken), false);
+  });
+
   it('of two who use it at once only one wins', async () => {
     await using server = await testServer();
     const { ctx, setupToken } = server;

@@ -53,8 +53,7 @@ export async function completeSetup(tx: Change, token: string, passwordHash: str
   }
   const admin = await userByUsername(tx.db, ADMIN_USERNAME);
   if (admin === undefined) throw notFound('user');
-  await deleteFact(tx.db, 'setup_token_hash');
-  await setPassword(tx, admin.id, passwordHash);
+  await setPassword(tx, admin.id, passwordHash); // ends the link too
   return { ...admin, password: passwordHash };
 }
 

@@ -5,11 +5,13 @@ import type { Change } from '../context.ts';
 import { modelRef } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
 import type { Db } from '../storage/database.ts';
+import { deleteFact } from '../storage/installation.ts';
 import type { UserRow } from '../storage/rows.ts';
 import { dropBindings } from '../access/drop-bindings.ts';
 import { checkAttributes } from './attributes.ts';
 import type { Attributes } from './attributes.ts';
 import { headersChanged, personChanged } from './changed.ts';
+import { isSuperuser } from './membership.ts';
 import { endSessionsOf } from './sessions.ts';
 
 export const USER_TYPES = ['internal', 'external', 'service_account', 'internal_service_account'] as const;
@@ -151,6 +153,8 @@ export async function setPassword(
     .executeTakeFirst();
   if (user === undefined) throw notFound('user');
   await endSessionsOf(tx, id, options.keepSid);
+  // from now on somebody can sign in and help the others: the set-up link is over for good (spec/security.md L)
+  if (await isSuperuser(tx.db, id)) await deleteFact(tx.db, 'setup_token_hash');
   await tx.audit('password_set', { context: { model: modelRef('user', id, user.username) } });
 }
 
