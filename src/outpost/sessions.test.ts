@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, describe, it, mock } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { ALICE, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import type { Person } from './data-plane.test-helper.ts';
 import { SessionCookie } from './session/session-cookie.ts';
