@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
 import { LOAD_CORE } from './lib/load.ts';
 import { ROOT } from './lib/processes.ts';
 import { Product } from './lib/product.ts';
@@ -58,6 +59,7 @@ if (values.write && values.only === undefined) {
   const after = rest?.split('<!-- end of table -->')[1];
   if (before === undefined || after === undefined) throw new Error('docs/performance.md has lost its table marks');
   const stamp = `Measured on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores (${cpus()[0]?.model.trim()}), Node ${process.versions.node}, ${effort.rounds} rounds of ${effort.seconds} s.`;
-  writeFileSync(file, `${before}<!-- table -->\n${stamp}\n\n${table}\n<!-- end of table -->${after}`);
+  const written = `${before}<!-- table -->\n${stamp}\n\n${table}\n<!-- end of table -->${after}`;
+  writeFileSync(file, await format(written, { ...(await resolveConfig(file)), filepath: file }));
 }
 process.exitCode = rows.every((r) => r.kept) ? 0 : 1;
