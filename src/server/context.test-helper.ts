@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Settings } from '../settings/settings.ts';
+import { testSettings } from '../settings/settings.test-helper.ts';
 import { createApplication } from './access/applications.ts';
 import { bootstrap } from './bootstrap/first-start.ts';
 import { openContext } from './context.ts';
@@ -12,24 +13,6 @@ import { createProvider } from './proxy-provider/providers.ts';
 import type { ProviderInput } from './proxy-provider/providers.ts';
 
 export const EMBEDDED_TOKEN = 'embedded-boot-token';
-
-export function testSettings(data: string, over: Partial<Settings> = {}): Settings {
-  return {
-    listen: { http: [], https: [], metrics: [], trustedProxyCidrs: [], strictPeers: undefined },
-    data,
-    workers: 0,
-    logLevel: 'info',
-    webPath: '/',
-    secretKey: undefined,
-    cookieDomain: '',
-    bootstrap: { password: undefined, token: undefined, email: undefined },
-    disableEmbeddedOutpost: false,
-    outpost: { host: undefined, token: undefined, insecure: false, hostBrowser: undefined },
-    timeouts: { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 },
-    logHttpHeaders: [],
-    ...over,
-  };
-}
 
 export interface TestServer extends AsyncDisposable {
   ctx: ServerContext;

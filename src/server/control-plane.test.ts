@@ -11,7 +11,7 @@ import { pino } from 'pino';
 import { Client } from 'undici';
 import { LINK_HEADERS } from '../contract/extension.ts';
 import type { FromControlPlane } from '../contract/process.ts';
-import { testSettings } from './context.test-helper.ts';
+import { testSettings } from '../settings/settings.test-helper.ts';
 import { startControlPlane } from './control-plane.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gatehouse-control-'));

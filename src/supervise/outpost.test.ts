@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { OutpostInstance } from '../contract/api.ts';
 import type { IdentityEventBatch } from '../contract/extension.ts';
-import type { Settings } from '../settings/settings.ts';
+import { testSettings } from '../settings/settings.test-helper.ts';
 import { SealedFile } from './control/sealed-file.ts';
 import type { KeptSignOut } from './control/sign-outs.ts';
 import type { ToWorker } from './messages.ts';
@@ -15,20 +15,7 @@ import { Outpost } from './outpost.ts';
 const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-outpost-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const SETTINGS: Settings = {
-  listen: { http: [], https: [], metrics: [], trustedProxyCidrs: [], strictPeers: undefined },
-  data: folder,
-  workers: 2,
-  logLevel: 'info',
-  webPath: '/',
-  secretKey: undefined,
-  cookieDomain: '',
-  bootstrap: { password: undefined, token: undefined, email: undefined },
-  disableEmbeddedOutpost: false,
-  outpost: { host: undefined, token: undefined, insecure: false, hostBrowser: undefined },
-  timeouts: { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 },
-  logHttpHeaders: [],
-};
+const SETTINGS = testSettings(folder, { workers: 2 });
 const SERVER = { base: 'http://localhost:1/', token: 't', verifyTls: true };
 const OUTPOST: OutpostInstance = {
   pk: 'op-1',

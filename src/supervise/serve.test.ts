@@ -10,6 +10,7 @@ import path from 'node:path';
 import { after, afterEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from '../settings/settings.ts';
+import { testSettings } from '../settings/settings.test-helper.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-serve-'));
 const helper = fileURLToPath(new URL('./serve.test-helper.ts', import.meta.url));
@@ -57,27 +58,14 @@ async function launch(
 ): Promise<Instance> {
   const { port = await freePort(), metrics = await freePort(), env = {}, ...settings } = more;
   const data = settings.data ?? mkdtempSync(path.join(folder, 'data-'));
-  const all: Settings = {
-    listen: {
-      http: [{ host: '127.0.0.1', port }],
-      https: [],
-      metrics: [{ host: '127.0.0.1', port: metrics }],
-      trustedProxyCidrs: [],
-      strictPeers: undefined,
-    },
-    data,
-    workers: 2,
-    logLevel: 'info',
-    webPath: '/',
-    secretKey: undefined,
-    cookieDomain: '',
-    bootstrap: { password: undefined, token: undefined, email: undefined },
-    disableEmbeddedOutpost: false,
-    outpost: { host: undefined, token: undefined, insecure: false, hostBrowser: undefined },
-    timeouts: { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 },
-    logHttpHeaders: [],
-    ...settings,
+  const listen = {
+    http: [{ host: '127.0.0.1', port }],
+    https: [],
+    metrics: [{ host: '127.0.0.1', port: metrics }],
+    trustedProxyCidrs: [],
+    strictPeers: undefined,
   };
+  const all = testSettings(data, { listen, workers: 2, ...settings });
   const child = spawn(process.execPath, [helper, JSON.stringify(all)], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
