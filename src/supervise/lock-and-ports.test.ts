@@ -35,8 +35,8 @@ describe('lockDataFolder', () => {
   it('is free again when its holder was killed', async () => {
     const data = path.join(folder, 'killed');
     const module = new URL('./lock.ts', import.meta.url).href;
-    const code = `import { lockDataFolder } from ${JSON.stringify(module)}; lockDataFolder(process.argv[1]); console.log('held'); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', code, data], {
+    const code = `import { lockDataFolder } from ${JSON.stringify(module)}; lockDataFolder(process.argv[1]); gc(); gc(); console.log('held'); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', code, data], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await once(child.stdout, 'data');

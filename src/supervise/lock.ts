@@ -24,8 +24,17 @@ export function lockDataFolder(folder: string): FolderLock {
     throw explain(folder, error as NodeJS.ErrnoException & { errcode?: number });
   }
   const held = database;
-  return { release: () => held.close() };
+  HELD.add(held);
+  return {
+    release: () => {
+      HELD.delete(held);
+      held.close();
+    },
+  };
 }
+
+/** Databases of the locks: one that nobody refers to any more would be collected, and its lock with it. */
+const HELD = new Set<DatabaseSync>();
 
 function makeWritable(folder: string): void {
   try {
