@@ -2,6 +2,7 @@
  * Objects of the published outpost API (spec/server.md 7). Types only: the server builds exactly these key sets,
  * {@link file://./decode.ts} reads them on the outpost's side.
  */
+import type { ProviderSettings } from './provider-settings.ts';
 
 /** Page envelope of every list (spec/server.md 7.1). */
 export interface Page<T> {
@@ -88,11 +89,7 @@ export interface ProxyOutpostConfig {
 }
 
 /** What our server tells our outposts about a provider beyond the published keys. */
-export interface ProviderExtension {
-  /** which Host the application sees in proxy mode (design/architecture.md 4) */
-  host: 'backend' | 'original';
-  /** what sign_out ends: this application's login, or the whole server session */
-  sign_out: 'application' | 'everything';
+export interface ProviderExtension extends ProviderSettings {
   /** folded names of headers operators add for people of this provider: clients may never send them */
   managed_headers: string[];
   /** earlier cookie secret, accepted while its sessions live; empty if none */

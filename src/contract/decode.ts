@@ -12,6 +12,7 @@ import type {
   ProxyOutpostConfig,
 } from './api.ts';
 import { CodedError } from './errors.ts';
+import { readProviderSettings } from './provider-settings.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -26,6 +27,11 @@ class Reader {
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
     if (!isObject) this.problems.push(`${path}: must be an object`);
     this.#json = isObject ? (value as Json) : {};
+  }
+
+  /** the object itself */
+  get whole(): Json {
+    return this.#json;
   }
 
   raw(key: string): unknown {
@@ -151,9 +157,10 @@ function readOpenIDConnectConfiguration(o: Reader): OpenIDConnectConfiguration {
 }
 
 function readProviderExtension(x: Reader): ProviderExtension {
+  const { settings, problems } = readProviderSettings(x.whole);
+  x.problems.push(...problems);
   return {
-    host: x.text('host', 'backend') === 'original' ? 'original' : 'backend',
-    sign_out: x.text('sign_out', 'everything') === 'application' ? 'application' : 'everything',
+    ...settings,
     managed_headers: x.texts('managed_headers', []),
     previous_cookie_secret: x.text('previous_cookie_secret', ''),
   };

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { JWK } from 'jose';
 import { pino } from 'pino';
@@ -64,7 +65,7 @@ export function providerConfig(over: Partial<ProxyOutpostConfig> = {}): ProxyOut
     scopes_to_request: ['openid', 'profile', 'ak_proxy'],
     assigned_application_slug: slug,
     assigned_application_name: 'Wiki',
-    gatehouse: { host: 'backend', sign_out: 'everything', managed_headers: [], previous_cookie_secret: '' },
+    gatehouse: { ...DEFAULT_PROVIDER_SETTINGS, managed_headers: [], previous_cookie_secret: '' },
     ...over,
   };
 }

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
 import { outpostInstance, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import { cookieName } from './session/cookies.ts';
 
@@ -328,7 +329,7 @@ describe('proxy mode', () => {
 
   it('keeps the host with the setting "original"', async () => {
     configure({
-      gatehouse: { host: 'original', sign_out: 'everything', managed_headers: [], previous_cookie_secret: '' },
+      gatehouse: { ...DEFAULT_PROVIDER_SETTINGS, host: 'original', managed_headers: [], previous_cookie_secret: '' },
     });
     await outpost.send('/public/x');
     assert.equal(seen[0]?.headers['host'], 'app.test');

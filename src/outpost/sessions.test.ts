@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
+import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
 import { ALICE, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import type { Person } from './data-plane.test-helper.ts';
 import { SessionCookie } from './session/session-cookie.ts';
@@ -302,8 +303,7 @@ describe('sessions', () => {
       name: 'Renamed',
       cookie_secret: 'ANOTHER',
       gatehouse: {
-        host: 'backend',
-        sign_out: 'everything',
+        ...DEFAULT_PROVIDER_SETTINGS,
         managed_headers: [],
         previous_cookie_secret: providerConfig().cookie_secret,
       },

@@ -16,6 +16,7 @@ import { gatehouseRoutes } from './gatehouse.ts';
 import { groupRoutes } from './groups.ts';
 import { outpostConfigRoutes } from './outpost-config.ts';
 import { outpostRoutes } from './outposts.ts';
+import { providerSettingsRoutes } from './provider-settings.ts';
 import { proxyProviderRoutes } from './proxy-providers.ts';
 import { rootConfigRoutes } from './root-config.ts';
 import { scopeMappingRoutes } from './scope-mappings.ts';
@@ -37,6 +38,7 @@ export function apiPlugin(ctx: ServerContext): FastifyPluginAsync {
     tokenRoutes(ctx),
     sessionRoutes(ctx),
     proxyProviderRoutes(ctx),
+    providerSettingsRoutes(ctx),
     outpostRoutes(ctx),
     outpostConfigRoutes(ctx),
     bindingRoutes(ctx),

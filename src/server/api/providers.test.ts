@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { DEFAULT_PROVIDER_SETTINGS } from '../../contract/provider-settings.ts';
 import type { Api, Flows } from './server.test-helper.ts';
 import { flows, startApi } from './server.test-helper.ts';
 import { decode, decodePage, strict } from './strict.test-helper.ts';
@@ -177,9 +178,13 @@ describe('providers/proxy', () => {
   it('keeps our own settings in a resource of their own', async () => {
     const made = await create({ name: 'ours', mode: 'forward_single', external_host: 'https://ours.example.test' });
     const path = `providers/proxy/${made.pk}/gatehouse/`;
-    assert.deepEqual(await api.ok('GET', path), { host: 'backend', sign_out: 'everything' });
-    assert.deepEqual(await api.ok('PATCH', path, { host: 'original' }), { host: 'original', sign_out: 'everything' });
+    assert.deepEqual(await api.ok('GET', path), DEFAULT_PROVIDER_SETTINGS);
+    assert.deepEqual(await api.ok('PATCH', path, { host: 'original' }), {
+      ...DEFAULT_PROVIDER_SETTINGS,
+      host: 'original',
+    });
     assert.deepEqual(await api.ok('PATCH', path, { sign_out: 'application' }), {
+      ...DEFAULT_PROVIDER_SETTINGS,
       host: 'original',
       sign_out: 'application',
     });

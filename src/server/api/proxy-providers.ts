@@ -6,13 +6,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { PROVIDER_MODES } from '../../contract/api.ts';
 import type { ServerContext } from '../context.ts';
-import {
-  configureProvider,
-  createProvider,
-  deleteProvider,
-  providerById,
-  updateProvider,
-} from '../proxy-provider/providers.ts';
+import { createProvider, deleteProvider, providerById, updateProvider } from '../proxy-provider/providers.ts';
 import type { ProviderRow } from '../storage/rows.ts';
 import { actor, caller } from './authenticate.ts';
 import { notFound } from './errors.ts';
@@ -96,14 +90,6 @@ const EXACT = [
   'mode',
   'cookie_domain',
 ] as const;
-
-const GatehouseSettings = z.strictObject({
-  host: z.enum(['backend', 'original']).meta({ description: 'Which Host the application sees in proxy mode.' }),
-  sign_out: z.enum(['application', 'everything']).meta({ description: 'What signing out of the application ends.' }),
-});
-const gatehouseBody = writable(GatehouseSettings.shape, []).partial;
-
-const gatehouseSettings = (row: ProviderRow) => GatehouseSettings.parse({ host: row.host, sign_out: row.sign_out });
 
 type Sent = z.output<typeof body.partial>;
 
@@ -256,40 +242,6 @@ export const proxyProviderRoutes =
       async (request, reply) => {
         await ctx.change((tx) => deleteProvider(tx, readPk(request.params.pk)), actor(request));
         return reply.code(204).send();
-      },
-    );
-
-    app.get(
-      '/providers/proxy/:pk/gatehouse/',
-      {
-        schema: {
-          params: byPk,
-          ...operation('providers_proxy_gatehouse_retrieve', 'Settings beyond the published ones', {
-            200: GatehouseSettings,
-          }),
-        },
-      },
-      async (request) => {
-        const row = await providerById(ctx.db, readPk(request.params.pk));
-        if (!row) throw notFound();
-        return gatehouseSettings(row);
-      },
-    );
-
-    app.patch(
-      '/providers/proxy/:pk/gatehouse/',
-      {
-        schema: {
-          params: byPk,
-          body: gatehouseBody,
-          ...operation('providers_proxy_gatehouse_partial_update', 'Change settings beyond the published ones', {
-            200: GatehouseSettings,
-          }),
-        },
-      },
-      async (request) => {
-        const [pk, sent] = [readPk(request.params.pk), defined(request.body)];
-        return gatehouseSettings(await ctx.change((tx) => configureProvider(tx, pk, sent), actor(request)));
       },
     );
   };

@@ -325,6 +325,22 @@ export const strict = {
     gatehouse: object({
       host: one('backend', 'original'),
       sign_out: one('application', 'everything'),
+      access_rules: list(
+        object({
+          match: one('glob', 'regex'),
+          pattern: text,
+          methods: list(text),
+          effect: one('public', 'signed_in', 'groups', 'deny'),
+          groups: list(text),
+        }),
+      ),
+      access_default: one('signed_in', 'public', 'deny'),
+      login_answer: one('by_client', 'published'),
+      preflight: one('login', 'pass', 'answer'),
+      preflight_origins: list(text),
+      public_assets: bool,
+      websocket_origins: list(text),
+      upstream_ca: text,
       managed_headers: list(text),
       previous_cookie_secret: text,
     }),

@@ -13,6 +13,7 @@ import { signOutForm } from '../flows/logout.ts';
 import { PORTAL } from '../flows/paths.ts';
 import { checkForm } from '../flows/same-origin.ts';
 import { actorOf, currentSession, displayName, signOut } from '../flows/session.ts';
+import { settingsOf } from '../proxy-provider/providers.ts';
 import { clientBySlug } from './clients.ts';
 import type { Client } from './clients.ts';
 import type { SlugParams } from './discovery.ts';
@@ -66,7 +67,7 @@ async function endFor(
   client: Client,
   live: LiveSession,
 ) {
-  if (client.provider.sign_out !== 'application') return signOut(ctx, request, reply, live);
+  if (settingsOf(client.provider).sign_out !== 'application') return signOut(ctx, request, reply, live);
   await ctx.change(
     async (tx) => {
       await ctx.sessions.forgetApplication(tx, live.session.sid, client.provider.client_id);
@@ -84,7 +85,9 @@ function sendQuestion(
   live: LiveSession,
 ) {
   const question =
-    provider.sign_out === 'application' ? texts.logout.questionApplication : texts.logout.questionEverything;
+    settingsOf(provider).sign_out === 'application'
+      ? texts.logout.questionApplication
+      : texts.logout.questionEverything;
   const action = `${ctx.settings.webPath}application/o/${application.slug}/end-session/`;
   const rendered = donePage({
     ...surroundings(ctx, request),
@@ -110,7 +113,7 @@ function sendEnded(
   live: LiveSession | undefined,
 ) {
   const { application, provider } = client;
-  const partly = live !== undefined && provider.sign_out === 'application';
+  const partly = live !== undefined && settingsOf(provider).sign_out === 'application';
   const back = launchUrl(application, provider, live?.user);
   const rendered = donePage({
     ...surroundings(ctx, request),

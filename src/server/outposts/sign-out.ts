@@ -1,7 +1,7 @@
 /** A sign-out made at an outpost, told to the server (contract/extension.ts). */
 import type { SignOutReport } from '../../contract/extension.ts';
 import type { ServerContext } from '../context.ts';
-import { providerById } from '../proxy-provider/providers.ts';
+import { providerById, settingsOf } from '../proxy-provider/providers.ts';
 import type { OutpostRow } from '../storage/rows.ts';
 import { servedBy } from './served-by.ts';
 
@@ -24,7 +24,7 @@ export async function signOut(
   const { id: pk, username, email } = live.user;
   await ctx.change(
     async (tx) => {
-      if (provider.sign_out === 'everything') {
+      if (settingsOf(provider).sign_out === 'everything') {
         if (await ctx.sessions.end(tx, report.sid)) await tx.audit('logout', { app: 'gatehouse.outposts' });
       } else await ctx.sessions.forgetApplication(tx, report.sid, provider.client_id);
     },

@@ -7,7 +7,7 @@ import type {
 } from '../../contract/api.ts';
 import type { Keyring } from '../storage/keyring.ts';
 import type { ApplicationRow, ProviderRow } from '../storage/rows.ts';
-import { accessTokenSeconds, providerSecrets } from './providers.ts';
+import { accessTokenSeconds, providerSecrets, settingsOf } from './providers.ts';
 
 export interface OutpostViewInput {
   provider: ProviderRow;
@@ -67,8 +67,7 @@ function oidcConfiguration(base: string, slug: string): OpenIDConnectConfigurati
 
 function extension(provider: ProviderRow, managed_headers: string[]): ProviderExtension {
   return {
-    host: provider.host === 'original' ? 'original' : 'backend',
-    sign_out: provider.sign_out === 'application' ? 'application' : 'everything',
+    ...settingsOf(provider),
     managed_headers,
     previous_cookie_secret: '',
   };

@@ -2,6 +2,8 @@
 import { parseDuration } from '../../contract/durations.ts';
 import { InvalidInput } from '../../contract/errors.ts';
 import type { ProviderMode } from '../../contract/api.ts';
+import { readProviderSettings } from '../../contract/provider-settings.ts';
+import type { ProviderSettings } from '../../contract/provider-settings.ts';
 import { providerChanged, providerConfigurationChanged } from '../access/changed.ts';
 import type { Change } from '../context.ts';
 import { randomKey } from '../directory/tokens.ts';
@@ -12,6 +14,7 @@ import type { Db } from '../storage/database.ts';
 import type { Keyring } from '../storage/keyring.ts';
 import type { ProviderRow, ScopeMappingRow } from '../storage/rows.ts';
 import { attachForced } from './scope-mappings.ts';
+import { settingsProblems } from './settings-problems.ts';
 import { fieldProblems, placeProblems, submittedProblems } from './validate.ts';
 
 export interface ProviderInput {
@@ -84,9 +87,8 @@ export async function createProvider(tx: Change, input: ProviderInput): Promise<
       client_id,
       client_secret: tx.keyring.seal(randomKey(128), aad('client_secret', client_id)),
       cookie_secret: tx.keyring.seal(newCookieSecret(), aad('cookie_secret', client_id)),
-      host: 'backend',
-      sign_out: 'everything',
       created: tx.now,
+      settings: '{}',
     })
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -103,16 +105,26 @@ export async function updateProvider(tx: Change, id: number, patch: Partial<Prov
   return save(tx, before, columns({ ...inputOf(before), ...patch }), patch.property_mappings);
 }
 
-/** Our own settings beside the published ones (contract/api.ts ProviderExtension). */
+/**
+ * Changes settings beyond the published ones.
+ * @throws InvalidInput with every problem by field
+ */
 export async function configureProvider(
   tx: Change,
   id: number,
-  patch: { host?: 'backend' | 'original'; sign_out?: 'application' | 'everything' },
+  patch: Partial<ProviderSettings>,
 ): Promise<ProviderRow> {
   const before = await providerById(tx.db, id);
   if (before === undefined) throw notFound('provider');
-  return save(tx, before, { host: patch.host ?? before.host, sign_out: patch.sign_out ?? before.sign_out }, undefined);
+  const settings: ProviderSettings = { ...settingsOf(before), ...patch };
+  const problems = settingsProblems(patch);
+  if (Object.keys(problems).length > 0) throw new InvalidInput(problems);
+  return save(tx, before, { settings: JSON.stringify(settings) }, undefined);
 }
+
+/** Settings beyond the published ones, as stored. */
+export const settingsOf = (provider: Pick<ProviderRow, 'settings'>): ProviderSettings =>
+  readProviderSettings(JSON.parse(provider.settings)).settings;
 
 export async function deleteProvider(tx: Change, id: number): Promise<void> {
   const provider = await providerById(tx.db, id);
@@ -128,7 +140,7 @@ export async function deleteProvider(tx: Change, id: number): Promise<void> {
 async function save(
   tx: Change,
   before: ProviderRow,
-  values: Partial<ReturnType<typeof columns>> & { host?: string; sign_out?: string },
+  values: Partial<ReturnType<typeof columns>> & { settings?: string },
   mappings: readonly string[] | undefined,
 ): Promise<ProviderRow> {
   if (values.access_token_validity !== undefined && values.access_token_validity !== before.access_token_validity) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { DEFAULT_PROVIDER_SETTINGS } from '../../contract/provider-settings.ts';
 import { InvalidInput } from '../../contract/errors.ts';
 import { createBinding } from '../access/bindings.ts';
 import { createEntitlement } from '../access/entitlements.ts';
@@ -294,7 +295,7 @@ describe('what an outpost is told', () => {
     const ours = outpostView(keyring, { ...input, managedHeaders: ['x-team'] });
     assert.deepEqual(ours, {
       ...view,
-      gatehouse: { host: 'backend', sign_out: 'everything', managed_headers: ['x-team'], previous_cookie_secret: '' },
+      gatehouse: { ...DEFAULT_PROVIDER_SETTINGS, managed_headers: ['x-team'], previous_cookie_secret: '' },
     });
   });
 });

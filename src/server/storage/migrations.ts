@@ -5,8 +5,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { CodedError } from '../../contract/errors.ts';
 import { FIRST_TABLES } from './migrations/001-first-tables.ts';
+import { PROVIDER_SETTINGS } from './migrations/002-provider-settings.ts';
 
-const MIGRATIONS: readonly string[] = [FIRST_TABLES];
+const MIGRATIONS: readonly string[] = [FIRST_TABLES, PROVIDER_SETTINGS];
 
 /** Version of databases this program writes. */
 export const DATABASE_VERSION = MIGRATIONS.length;

@@ -102,11 +102,9 @@ export interface Database {
     client_id: string; // unique
     client_secret: string; // sealed
     cookie_secret: string; // sealed
-    /** ours: `backend` | `original`, what Host the application sees */
-    host: string;
-    /** ours: `application` | `everything`, what sign_out ends */
-    sign_out: string;
     created: number;
+    /** ours: JSON object, contract/provider-settings.ts; what is missing has its default */
+    settings: string;
   };
   /** mappings attached to a provider beyond none; built-in ones are rows of scope_mapping too */
   provider_scope_mapping: { provider_id: number; mapping_uuid: string };

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { PROVIDER_MODES } from '../../../contract/api.ts';
 import type { Database } from '../../storage/schema.ts';
 import { jsonObject, timestamp, uuidOut } from '../fields.ts';
+import { ProviderSettings } from './provider-settings.ts';
 import { Provider, providers } from './provider.ts';
 
 const ServiceConnection = z.strictObject({
@@ -82,8 +83,7 @@ export const ProxyOutpostConfig = z.strictObject({
   assigned_application_name: z.string(),
   gatehouse: z
     .strictObject({
-      host: z.enum(['backend', 'original']),
-      sign_out: z.enum(['application', 'everything']),
+      ...ProviderSettings.shape,
       managed_headers: z.array(z.string()),
       previous_cookie_secret: z.string(),
     })
