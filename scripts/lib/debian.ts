@@ -6,6 +6,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 const NEEDED: Readonly<Record<string, string>> = {
   nginx: '/usr/sbin/nginx',
   caddy: '/usr/bin/caddy',
+  haproxy: '/usr/sbin/haproxy',
   chromium: '/usr/bin/chromium',
   wrk: '/usr/bin/wrk',
   iproute2: '/usr/bin/ip',
