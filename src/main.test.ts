@@ -28,6 +28,10 @@ describe('command line', () => {
     ['serve', 'twice'],
     ['serve', '--workers'],
     ['serve', '--workers', 'x'],
+    ['config'],
+    ['config', 'apache', '--provider', 'x'],
+    ['config', 'nginx'],
+    ['config', 'nginx', 'caddy', '--provider', 'x'],
   ];
   for (const args of misused) {
     it(`ends with 2 and one line on: ${args.join(' ')}`, () => {

@@ -15,11 +15,18 @@ usage: gatehouse <command>
   serve               start the identity server and its embedded outpost
       --workers <n>   processes that answer on the HTTP port; 0 = everything in one process
       --demo          also start a sample application, with two people to sign in as
+  config <proxy>      write the configuration of a reverse proxy for a provider; <proxy> is one of
+                      nginx, ingress-nginx, traefik, traefik-labels, traefik-kubernetes, caddy, envoy, haproxy
+      --provider <name>      the provider, as it is called on the server
+      --outpost-url <url>    where the proxy reaches Gatehouse (http://localhost:9000)
+      --upstream <url>       where the proxy reaches the application (the internal host of the provider)
+      --host <host>          host of the application, for a provider at domain level
   settings            show the settings in effect, secrets masked
   version             show the version
   help                show this
 
 Settings are environment variables: docs/reference/settings.md
+Commands that ask the server need GATEHOUSE_TOKEN, and GATEHOUSE_HOST where it runs elsewhere: docs/reference/commands.md
 `;
 
 /** The command line cannot be understood; the message says why. */
@@ -28,12 +35,24 @@ class Misused extends Error {}
 type Flags = NonNullable<ParseArgsConfig['options']>;
 interface Command {
   flags: Flags;
+  /** what stands after the command without a flag: names for messages, all needed */
+  words?: readonly string[];
   /** @returns exit code */
-  run: (flags: Readonly<Record<string, unknown>>) => Promise<number>;
+  run: (flags: Readonly<Record<string, unknown>>, words: readonly string[]) => Promise<number>;
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   serve: { flags: { workers: { type: 'string' }, demo: { type: 'boolean' } }, run: serveCommand },
+  config: {
+    flags: {
+      provider: { type: 'string' },
+      'outpost-url': { type: 'string' },
+      upstream: { type: 'string' },
+      host: { type: 'string' },
+    },
+    words: ['proxy'],
+    run: configCommand,
+  },
   settings: { flags: {}, run: settingsCommand },
   version: {
     flags: {},
@@ -82,6 +101,31 @@ async function workersFlag(raw: string): Promise<number | undefined> {
   }
 }
 
+async function configCommand(flags: Readonly<Record<string, unknown>>, [target = '']: readonly string[]) {
+  const { isTarget, TARGETS } = await import('./commands/config/targets.ts');
+  if (!isTarget(target)) throw new Misused(`config: <proxy> must be one of ${Object.keys(TARGETS).join(', ')}`);
+  const provider = textFlag(flags, 'provider');
+  if (provider === undefined) throw new Misused('config: --provider <name> is missing');
+  const [{ loadSettings }, { configText }] = await Promise.all([
+    import('./settings/load.ts'),
+    import('./commands/config/config.ts'),
+  ]);
+  return print(
+    await configText(loadSettings(process.env).settings, {
+      target,
+      provider,
+      outpostUrl: textFlag(flags, 'outpost-url'),
+      upstream: textFlag(flags, 'upstream'),
+      host: textFlag(flags, 'host'),
+    }),
+  );
+}
+
+function textFlag(flags: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const value = flags[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
 async function settingsCommand(): Promise<number> {
   const { loadSettings } = await import('./settings/load.ts');
   const { effective, notes } = loadSettings(process.env);
@@ -104,12 +148,18 @@ async function main(args: readonly string[]): Promise<number> {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) throw new Misused(`there is no command ${JSON.stringify(first)}`);
   if (rest.some((word) => word === '--help' || word === '-h')) return print(HELP);
-  return command.run(flagsOf(name, command.flags, rest));
+  const { values, positionals } = argumentsOf(name, command.flags, rest);
+  const words = command.words ?? [];
+  const extra = positionals[words.length];
+  if (extra !== undefined) throw new Misused(`${name}: Unexpected argument '${extra}'`);
+  const missing = words[positionals.length];
+  if (missing !== undefined) throw new Misused(`${name}: <${missing}> is missing`);
+  return command.run(values, positionals);
 }
 
-function flagsOf(name: string, options: Flags, args: readonly string[]) {
+function argumentsOf(name: string, options: Flags, args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
   } catch (error) {
     // Its first sentence is about the flag; what follows explains how to write odd arguments.
     if (error instanceof TypeError) throw new Misused(`${name}: ${error.message.split('. ')[0] ?? ''}`);
