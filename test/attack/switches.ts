@@ -166,7 +166,7 @@ export const switches: readonly Switch[] = [
   {
     rule: 'E',
     title: 'a return address of any origin is taken',
-    edits: [edit('outpost/login/return-address.ts', 'url.origin !== site.external.origin || ', '')],
+    edits: [edit('outpost/login/return-address.ts', '!isInside(site, url) || ', '')],
     noticed: ['E1'],
   },
   {

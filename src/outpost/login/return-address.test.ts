@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { ProxyOutpostConfig } from '../../contract/api.ts';
 import { outpostInstance, providerConfig } from '../data-plane.test-helper.ts';
 import { buildSite } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 import { checkReturnAddress, readReturnAddress } from './return-address.ts';
 
-function siteAt(external_host: string): Site {
+function siteAt(external_host: string, over: Partial<ProxyOutpostConfig> = {}): Site {
   const around = { outpost: outpostInstance(), hostBrowser: undefined, openUpstream: () => assert.fail() };
-  const { site } = buildSite(providerConfig({ external_host }), around);
+  const { site } = buildSite(providerConfig({ external_host, ...over }), around);
   assert.ok(site);
   return site;
 }
@@ -108,6 +109,95 @@ describe('checking rd (security rule E)', () => {
         if (href !== undefined) assert.equal(new URL(href).origin, 'https://ext.t.goauthentik.io');
       }),
       { numRuns: 3000 },
+    );
+  });
+});
+
+describe('checking rd at domain level (security rule E)', () => {
+  const domain = { mode: 'forward_domain', cookie_domain: '.example.test' } as const;
+  const site = siteAt('https://auth.example.test:8443', domain);
+  const accepted: [string, string, string?][] = [
+    ['https://wiki.example.test/page?a=1&b=2', 'https://wiki.example.test/page?a=1&b=2'],
+    ['https://wiki.example.test:8443/', 'https://wiki.example.test:8443/'],
+    ['https://WIKI.Example.test:443/x', 'https://wiki.example.test/x'],
+    ['https://a.b.example.test/', 'https://a.b.example.test/'],
+    ['https://example.test/', 'https://example.test/'],
+    ['https://auth.example.test:8443/x', 'https://auth.example.test:8443/x'],
+    ['/page', 'https://auth.example.test:8443/page'],
+    ['/page', 'https://wiki.example.test/page', 'wiki.example.test'],
+    ['/page', 'https://wiki.example.test:8443/page', 'wiki.example.test:8443'],
+    ['/page', 'https://auth.example.test:8443/page', 'evil.test'],
+    ['/page', 'https://auth.example.test:8443/page', 'x@evil.test'],
+    ['/page', 'https://auth.example.test:8443/page', 'evilexample.test'],
+  ];
+  for (const [address, expected, here] of accepted) {
+    it(`${address}${here === undefined ? '' : ` at ${here}`}`, () =>
+      assert.equal(checkReturnAddress(site, address, here), expected));
+  }
+  const refused: [string, string?][] = [
+    ['https://evilexample.test/'],
+    ['https://evil-example.test/'],
+    ['https://example.test.evil.test/'],
+    ['https://wiki.example.test@evil.test/'],
+    ['https://x@wiki.example.test/'],
+    ['http://wiki.example.test/'],
+    ['https://wiki.example.test:9/'],
+    ['//wiki.example.test/'],
+    ['javascript://wiki.example.test/%0aalert(1)'],
+    ['https://wiki.example.test\\@evil.test/'],
+    ['https://wiki.example.test/outpost.goauthentik.io/sign_out'],
+    ['https://wiki.example.test/akprox/callback?code=1'],
+    ['https://wiki.example.test/?X-authentik-logout=true'],
+    ['https://test/'],
+    ['/page', 'wiki.example.test:9'],
+  ];
+  for (const [address, here] of refused) {
+    it(`refuses ${address}${here === undefined ? '' : ` at ${here}`}`, () =>
+      assert.equal(checkReturnAddress(site, address, here), undefined));
+  }
+
+  it('takes https below a domain on http, never the other way', () => {
+    const plain = siteAt('http://auth.example.test', domain);
+    assert.equal(checkReturnAddress(plain, 'https://wiki.example.test/'), 'https://wiki.example.test/');
+    assert.equal(checkReturnAddress(plain, 'http://wiki.example.test/'), 'http://wiki.example.test/');
+  });
+
+  it('is the external host alone where there is no domain, and for applications of their own', () => {
+    for (const over of [
+      { ...domain, cookie_domain: '' },
+      { ...domain, mode: 'forward_single' },
+    ] as const) {
+      assert.equal(
+        checkReturnAddress(siteAt('https://auth.example.test', over), 'https://wiki.example.test/'),
+        undefined,
+      );
+    }
+  });
+
+  it('never leaves the domain, whatever is asked for', () => {
+    const piece = fc.constantFrom(
+      'https:',
+      '//',
+      '/',
+      '\\',
+      '@',
+      'evil.test',
+      'wiki.example.test',
+      '.',
+      ':8443',
+      '?',
+      '#',
+      '%2f',
+      'x',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+        const found = checkReturnAddress(site, pieces.join(''), 'wiki.example.test');
+        if (found === undefined) return;
+        const url = new URL(found);
+        assert.ok(url.hostname === 'example.test' || url.hostname.endsWith('.example.test'), found);
+        assert.equal(url.protocol, 'https:');
+      }),
     );
   });
 });

@@ -1,5 +1,6 @@
 /** Where a login may lead back to (spec/security.md E, spec/outpost.md 9.4). */
 import { CALLBACK_SIGNATURE, LOGOUT_SIGNATURE, outpostPath } from '../../contract/paths.ts';
+import { isBelow } from '../sites/cookie-domain.ts';
 import type { Site } from '../sites/site.ts';
 
 /** Longer ones would not survive the way through the login. */
@@ -34,20 +35,37 @@ function isUnescaped(raw: string): boolean {
 
 /**
  * Accepts an address of this site only: same scheme, host and port as the external host, and none of the outpost's
- * own endpoints.
+ * own endpoints. At domain level any host of the domain, on the port of the external host or the usual one; https also
+ * where the external host is http.
+ * @param here Host header of the request: at domain level a path without host is one of the host that was asked
  * @returns the address as browsers read it, or `undefined`
  */
-export function checkReturnAddress(site: Site, address: string | undefined): string | undefined {
+export function checkReturnAddress(site: Site, address: string | undefined, here = ''): string | undefined {
   if (address === undefined || address.length > MAX_LENGTH || FORBIDDEN.test(address)) return undefined;
   if (address.startsWith('//')) return undefined;
   if (!address.startsWith('/') && !/^https?:\/\//i.test(address)) return undefined;
-  const url = URL.parse(address, site.external.origin);
-  if (url === null || url.origin !== site.external.origin || url.username !== '' || url.password !== '')
-    return undefined;
+  const url = URL.parse(address, baseAt(site, here));
+  if (url === null || !isInside(site, url) || url.username !== '' || url.password !== '') return undefined;
   const below = url.pathname.startsWith(`${site.external.basePath}/`)
     ? url.pathname.slice(site.external.basePath.length)
     : url.pathname;
   if (outpostPath(url.pathname) !== undefined || outpostPath(below) !== undefined) return undefined;
   if (url.searchParams.has(CALLBACK_SIGNATURE) || url.searchParams.has(LOGOUT_SIGNATURE)) return undefined;
   return url.href;
+}
+
+function isInside({ mode, external, cookieScope: { domain } }: Site, url: URL): boolean {
+  if (url.origin === external.origin) return true;
+  if (mode !== 'forward_domain' || domain === undefined) return false;
+  const upgraded = external.scheme === 'http' && url.protocol === 'https:';
+  if (url.protocol !== `${external.scheme}:` && !upgraded) return false;
+  if (url.port !== '' && url.port !== URL.parse(external.origin)?.port) return false;
+  return isBelow(url.hostname.replace(/\.$/, ''), domain);
+}
+
+/** What a path alone is relative to. The scheme is never the request's: published configurations do not tell it. */
+function baseAt({ mode, external, cookieScope: { domain } }: Site, here: string): string {
+  if (mode !== 'forward_domain' || domain === undefined || here === '') return external.origin;
+  const url = URL.parse(`${external.scheme}://${here}`);
+  return url !== null && isBelow(url.hostname, domain) ? url.origin : external.origin;
 }

@@ -16,7 +16,7 @@ import { checkReturnAddress, readReturnAddress } from './return-address.ts';
 
 export async function start(exchange: Exchange, site: Site, generation: Generation, identity: Identity): Promise<void> {
   const { request, res, services } = exchange;
-  const target = checkReturnAddress(site, readReturnAddress(request.query));
+  const target = checkReturnAddress(site, readReturnAddress(request.query), request.hostHeader);
   const destination = target ?? site.external.href;
 
   switch (identity.kind) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { outpostInstance, providerConfig } from '../data-plane.test-helper.ts';
 import type { ProxyOutpostConfig } from '../../contract/api.ts';
 import { buildState } from '../state/state.ts';
@@ -77,6 +78,96 @@ describe('host -> site', () => {
     ]);
     assert.deepEqual([...built.state.sites.keys()], [3]);
     assert.equal(built.problems.length, 2);
+  });
+});
+
+describe('host -> site of a domain', () => {
+  const domain = (pk: number, external_host: string, cookie_domain: string) =>
+    site(pk, external_host, { mode: 'forward_domain', cookie_domain });
+  const providers = [
+    domain(1, 'https://auth.example.test', 'example.test'),
+    domain(2, 'https://auth.lab.example.test:8443', '.lab.example.test'),
+    site(3, 'https://wiki.example.test'),
+    site(4, 'https://shop.lab.example.test', { mode: 'proxy', internal_host: 'http://up' }),
+    domain(5, 'https://lonely.other.test', ''),
+  ];
+  const { hosts } = state(providers).state;
+  const cases: [string, number | undefined][] = [
+    ['auth.example.test', 1],
+    ['example.test', 1],
+    ['any.example.test', 1],
+    ['any.example.test:8443', 1],
+    ['any.example.test.', 1],
+    ['a.b.c.example.test', 1],
+    ['lab.example.test', 2],
+    ['a.lab.example.test', 2],
+    ['a.b.lab.example.test:81', 2],
+    ['auth.lab.example.test', 2],
+    ['wiki.example.test', 3],
+    ['wiki.example.test:8080', 3],
+    ['shop.lab.example.test', 4],
+    ['below.wiki.example.test', 1],
+    ['lonely.other.test', 5],
+    ['evilexample.test', undefined],
+    ['evil-example.test', undefined],
+    ['example.test.evil.test', undefined],
+    ['xlab.example.test', 1],
+    ['test', undefined],
+    ['other.test', undefined],
+    ['a.lonely.other.test', undefined],
+    ['.example.test', 1],
+    [`${'a.'.repeat(200)}example.test`, undefined],
+    ['', undefined],
+  ];
+  for (const [host, pk] of cases) {
+    it(`${host.slice(0, 40) || '(none)'} -> ${pk ?? 'none'}`, () => assert.equal(hosts.find(host, 'https')?.pk, pk));
+  }
+
+  it('is the longest domain that is a parent by whole labels, whatever the order', () => {
+    const label = fc.constantFrom('a', 'b', 'ab', 'x');
+    const name = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => `${labels.join('.')}.example.test`);
+    fc.assert(
+      fc.property(fc.uniqueArray(name, { minLength: 1, maxLength: 6 }), name, fc.boolean(), (domains, host, turned) => {
+        const all = domains.map((d, i) => domain(i + 1, `https://${d}`, d));
+        const built = state(turned ? all.toReversed() : all).state;
+        const [longest] = domains
+          .filter((d) => d === host || host.endsWith(`.${d}`))
+          .toSorted((x, y) => y.length - x.length);
+        assert.equal(
+          built.hosts.find(host, 'https')?.pk,
+          longest === undefined ? undefined : domains.indexOf(longest) + 1,
+        );
+      }),
+    );
+  });
+
+  it('lets an application of its own win over the domain, also on the same host', () => {
+    const built = state([domain(1, 'https://x.example.test', 'example.test'), site(2, 'https://x.example.test')]);
+    assert.equal(built.state.hosts.find('x.example.test', 'https')?.pk, 2);
+    assert.equal(built.state.hosts.find('y.example.test', 'https')?.pk, 1);
+    assert.deepEqual(
+      built.problems.map((problem) => problem.provider),
+      [1],
+    );
+  });
+
+  it('decides between two of one domain the same way, and says so', () => {
+    const two = [
+      domain(9, 'https://a.example.test', 'example.test'),
+      domain(7, 'https://b.example.test', '.example.test'),
+    ];
+    for (const order of [two, two.toReversed()]) {
+      const built = state(order);
+      assert.equal(built.state.hosts.find('c.example.test', 'https')?.pk, 7);
+      assert.equal(built.state.hosts.find('a.example.test', 'https')?.pk, 9, 'its own host it keeps');
+      assert.match(built.problems.find((problem) => problem.provider === 9)?.text ?? '', /below example\.test/);
+    }
+  });
+
+  it('says that a domain provider without domain protects one host only', () => {
+    const built = state([domain(1, 'https://auth.co.uk', 'co.uk'), domain(2, 'https://auth.other.test', '')]);
+    assert.equal(built.state.hosts.find('shop.co.uk', 'https'), undefined);
+    assert.deepEqual(new Set(built.problems.map((problem) => problem.provider)), new Set([1, 2]));
   });
 });
 

@@ -1,53 +1,96 @@
 /** Host -> site (design/architecture.md, section 1). */
 import type { Site } from './site.ts';
 
+/** Longest name of a host (RFC 1035 2.3.4); what is longer is nobody's, and must not cost a look-up per label. */
+const MAX_NAME = 253;
+
+/** A sentence about a site that cannot be reached because of another. */
+type Clash = { site: Site; text: string };
+
 export class HostTable {
   readonly #exact = new Map<string, Site>();
   readonly #byName = new Map<string, Site>();
+  /** cookie domain -> domain-level site */
+  readonly #byDomain = new Map<string, Site>();
 
   /**
-   * @param sites in any order: of two for one host, the one made first (smaller pk) counts
+   * @param sites in any order. Of two for one host the one for a single application counts, else the one made first
+   *   (smaller pk); of two for one domain the one made first
    * @returns a sentence per site that cannot be reached because of another
    */
-  static build(sites: readonly Site[]): { table: HostTable; problems: { site: Site; text: string }[] } {
+  static build(sites: readonly Site[]): { table: HostTable; problems: Clash[] } {
     const table = new HostTable();
-    const problems: { site: Site; text: string }[] = [];
-    for (const site of sites.toSorted((a, b) => a.pk - b.pk)) {
-      const { host, hostname } = site.external;
-      const other = table.#exact.get(host);
-      if (other !== undefined) {
-        const text = `External host ${host} already belongs to provider "${other.provider.name}", which is served.`;
-        problems.push({ site, text });
-        continue;
-      }
-      table.#exact.set(host, site);
-      const named = table.#byName.get(hostname);
-      // without a port in the request, the site on the default port is meant
-      if (named === undefined || (host === hostname && named.external.host !== hostname)) {
-        table.#byName.set(hostname, site);
-      }
+    const problems: Clash[] = [];
+    const domainLast = (site: Site) => Number(site.mode === 'forward_domain');
+    for (const site of sites.toSorted((a, b) => domainLast(a) - domainLast(b) || a.pk - b.pk)) {
+      problems.push(...table.#addHost(site), ...table.#addDomain(site));
     }
     return { table, problems };
+  }
+
+  #addHost(site: Site): Clash[] {
+    const { host, hostname } = site.external;
+    const other = this.#exact.get(host);
+    if (other !== undefined) {
+      const text = `External host ${host} already belongs to provider "${other.provider.name}", which is served.`;
+      return [{ site, text }];
+    }
+    this.#exact.set(host, site);
+    const named = this.#byName.get(hostname);
+    // without a port in the request, the site on the default port is meant
+    if (named === undefined || (host === hostname && named.external.host !== hostname)) {
+      this.#byName.set(hostname, site);
+    }
+    return [];
+  }
+
+  #addDomain(site: Site): Clash[] {
+    const { domain } = site.cookieScope;
+    if (site.mode !== 'forward_domain' || domain === undefined) return [];
+    const other = this.#byDomain.get(domain);
+    if (other !== undefined) {
+      const text = `The hosts below ${domain} already belong to provider "${other.provider.name}", which is served.`;
+      return [{ site, text }];
+    }
+    this.#byDomain.set(domain, site);
+    return [];
   }
 
   /**
    * @param host authority of the request, lower case
    * @param scheme decides which port is the default one
+   * @returns the site of exactly this host, else the domain-level site of the longest domain above it
    */
   find(host: string, scheme: 'http' | 'https'): Site | undefined {
     const exact = this.#exact.get(host);
     if (exact !== undefined) return exact;
     const colon = host.endsWith(']') ? -1 : host.lastIndexOf(':');
     const name = (colon < 0 ? host : host.slice(0, colon)).replace(/\.$/, '');
-    const port = colon < 0 ? '' : host.slice(colon + 1);
+    return this.#named(name, colon < 0 ? '' : host.slice(colon + 1), scheme) ?? this.#above(name);
+  }
+
+  #named(name: string, port: string, scheme: 'http' | 'https'): Site | undefined {
     if (port === '' || port === (scheme === 'https' ? '443' : '80')) {
       return this.#exact.get(name) ?? this.#byName.get(name);
     }
-    const rooted = name.length < colon ? this.#exact.get(`${name}:${port}`) : undefined;
+    // the same with the dot of the root left out
+    const rooted = this.#exact.get(`${name}:${port}`);
     if (rooted !== undefined) return rooted;
     // Another port of a known name: a reverse proxy that passes its own port. A proxy-mode site takes every request of
     // its host, so it must not swallow a different service on the same name.
     const site = this.#byName.get(name);
     return site?.mode === 'proxy' ? undefined : site;
+  }
+
+  /** Whole labels only: `evilexample.test` is not below `example.test`. */
+  #above(name: string): Site | undefined {
+    if (this.#byDomain.size === 0 || name.length > MAX_NAME) return undefined;
+    for (let domain = name; domain !== '';) {
+      const site = this.#byDomain.get(domain);
+      if (site !== undefined) return site;
+      const dot = domain.indexOf('.');
+      domain = dot < 0 ? '' : domain.slice(dot + 1);
+    }
+    return undefined;
   }
 }

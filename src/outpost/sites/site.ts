@@ -90,6 +90,9 @@ export function buildSite(
   problems.push(...ruleProblems);
   const { domain, problem } = cookieDomain(provider.cookie_domain, external.hostname);
   if (problem !== undefined) problems.push(problem);
+  if (provider.mode === 'forward_domain' && domain === undefined) {
+    problems.push('Without a cookie domain only the external host itself is protected.');
+  }
 
   const name = cookieName(provider.client_id);
   const endpoints = rewriteEndpoints(provider.oidc_configuration, around.outpost, around.hostBrowser);
