@@ -70,10 +70,13 @@ function presentation(kind: RequestKind): 'redirect' | 'challenge' | 'frame' {
   return kind === 'framed' ? 'frame' : 'redirect';
 }
 
-/** An error as a decision: status and sentence come from the fixed list. */
-export function refuse(reason: RefusalReason): Decision {
+/**
+ * An error as a decision: status and sentence come from the fixed list.
+ * @param hint a sentence more, about this very set-up
+ */
+export function refuse(reason: RefusalReason, hint = ''): Extract<Decision, { verdict: 'error' }> {
   const [status, text] = REFUSALS[reason];
-  return { verdict: 'error', reason, error: new CodedError(reason, status, text) };
+  return { verdict: 'error', reason, error: new CodedError(reason, status, `${text} ${hint}`.trim()) };
 }
 
 const REFUSALS = {
@@ -85,13 +88,9 @@ const REFUSALS = {
   ],
   'no-original-address': [
     500,
-    'The reverse proxy asked, but did not say which address was asked for. In nginx, add to the location of the outpost: ' +
-      'proxy_set_header X-Original-URL $scheme://$http_host$request_uri;',
+    'The reverse proxy asked whether this may pass, but did not say which address was asked for.',
   ],
-  'original-address-invalid': [
-    400,
-    'The reverse proxy named an address that cannot be read, or two that differ. Let it set X-Original-URL only.',
-  ],
+  'original-address-invalid': [400, 'The reverse proxy named an address that cannot be read, or two that differ.'],
 } as const satisfies Partial<Record<Reason, readonly [number, string]>>;
 
 export type RefusalReason = keyof typeof REFUSALS;

@@ -25,6 +25,8 @@ export interface Problem {
   /** pk of the provider it concerns */
   provider?: number;
   context?: Readonly<Record<string, unknown>>;
+  /** address of the client it was seen with */
+  clientIp?: string;
 }
 
 /** Carries a request to the identity server; `onDown` answers it when that is not there. */

@@ -3,21 +3,23 @@
  * nothing through.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { CALLBACK_SIGNATURE, LOGOUT_SIGNATURE, outpostPath } from '../contract/paths.ts';
+import { outpostPath } from '../contract/paths.ts';
 import type { Generation } from '../contract/paths.ts';
 import type { CodedError } from '../contract/errors.ts';
 import { sendEmpty, sendText } from './answer.ts';
+import { checkOf, ENVOY } from './dialects/checks.ts';
+import type { Check } from './dialects/checks.ts';
+import { withOwnHost } from './dialects/envoy.ts';
 import { answerNginx } from './dialects/nginx.ts';
-import type { AddressRule } from './dialects/nginx.ts';
 import { answerProxyMode } from './dialects/proxy-mode.ts';
+import { answerRelayed } from './dialects/relayed.ts';
 import { report } from './exchange.ts';
 import type { Exchange, Services } from './exchange.ts';
 import { identify } from './identify/identify.ts';
 import type { Identity } from './identify/identify.ts';
 import { normalise, upgradeOverHttp10 } from './listen/normalise.ts';
-import { callback } from './login/callback.ts';
-import { signOut } from './login/sign-out.ts';
-import { start } from './login/start.ts';
+import type { NormalisedRequest } from './listen/request.ts';
+import { answerLoginEndpoint, loginEndpoint } from './login/endpoints.ts';
 import { sendCodedError, sendProblem, sendUnknownHost } from './pages.ts';
 import type { Reason } from './reasons.ts';
 import type { Site } from './sites/site.ts';
@@ -53,17 +55,23 @@ function route(exchange: Exchange): Work {
   if (request.problem !== undefined) return refused(exchange, own, request.problem, 'invalid-request');
 
   // 3. the site, by host
+  const check = own === undefined ? undefined : checkOf(own.generation, own.rest, request.query);
+  if (check === ENVOY && request.host !== request.hostHeader) {
+    return route({ ...exchange, request: withOwnHost(request) });
+  }
   if (services.state === undefined) return notReady(exchange, own);
   const site = services.state.hosts.find(request.host, request.scheme);
   if (site === undefined) return own === undefined ? toControlPlane(exchange, undefined) : unknownHost(exchange, own);
 
-  // 4. the outpost's own endpoints
-  if (own !== undefined) return endpoint(exchange, site, own);
+  // 4. the questions of reverse proxies
+  if (check !== undefined && own !== undefined && site.mode !== 'proxy') return answerCheck(exchange, site, own, check);
 
-  // 5. the two signatures, on any other address of the site (spec/outpost.md 2.1)
-  const signature = querySignature(request.query);
-  if (signature === 'callback') return identified(exchange, site, (who) => callback(exchange, site, 'outpost', who));
-  if (signature === 'sign-out') return identified(exchange, site, (who) => signOut(exchange, site, who));
+  // 5. the outpost's own endpoints, and the two signatures on any other address of the site
+  const endpoint = loginEndpoint(site, request.rawPath, request.query);
+  if (endpoint !== undefined) {
+    return identified(exchange, site, (who) => answerLoginEndpoint(exchange, site, endpoint, who));
+  }
+  if (own !== undefined) return noSuchEndpoint(exchange, site);
 
   // 6. ordinary requests
   if (site.mode !== 'proxy') return toControlPlane(exchange, site);
@@ -72,30 +80,11 @@ function route(exchange: Exchange): Work {
   return identified(exchange, site, (who) => answerProxyMode(exchange, site, who));
 }
 
-/** Endpoints below a prefix (spec/outpost.md 3.1 and 22). Other reverse proxies' `/auth/…` join here. */
-function endpoint(exchange: Exchange, site: Site, { generation, rest }: Own): Work {
-  switch (rest) {
-    case '/start':
-      return identified(exchange, site, (who) => start(exchange, site, generation, who));
-    case '/callback':
-      return identified(exchange, site, (who) => callback(exchange, site, generation, who));
-    case '/sign_out':
-      return identified(exchange, site, (who) => signOut(exchange, site, who));
+function answerCheck(exchange: Exchange, site: Site, { generation, rest }: Own, check: Check): Work {
+  if (check.by === 'nginx') {
+    return identified(exchange, site, (who) => answerNginx(exchange, site, generation, check.rule, who));
   }
-  if (site.mode === 'proxy') return noSuchEndpoint(exchange, site);
-  if (rest === '/sign_in' && generation === 'akprox') {
-    return identified(exchange, site, (who) => start(exchange, site, generation, who));
-  }
-  const rule = nginxRule(generation, rest, exchange.request.query);
-  if (rule === undefined) return noSuchEndpoint(exchange, site);
-  return identified(exchange, site, (who) => answerNginx(exchange, site, generation, rule, who));
-}
-
-/** Bare `/akprox/auth` is nginx unless the query names Traefik. */
-function nginxRule(generation: Generation, rest: string, query: string): AddressRule | undefined {
-  if (rest === '/auth/nginx') return generation === 'akprox' ? 'optional' : 'required';
-  if (rest !== '/auth' || generation !== 'akprox') return undefined;
-  return query !== '' && new URLSearchParams(query).has('traefik') ? undefined : 'none';
+  return identified(exchange, site, (who) => answerRelayed(exchange, site, generation, check.proxy, rest, who));
 }
 
 /** Finds out who asks, with fresh claims if an event made them stale, and goes on. */
@@ -105,14 +94,6 @@ function identified(exchange: Exchange, site: Site, answer: (identity: Identity)
   if (found.kind !== 'stale') return answer(found);
   const settled = services.refresher.settle(found.live);
   return settled instanceof Promise ? settled.then(answer) : answer(settled);
-}
-
-function querySignature(query: string): 'callback' | 'sign-out' | undefined {
-  if (!query.includes('authentik')) return undefined;
-  const parameters = new URLSearchParams(query);
-  const isTrue = (name: string) => parameters.get(name)?.toLowerCase() === 'true';
-  if (isTrue(CALLBACK_SIGNATURE)) return 'callback';
-  return isTrue(LOGOUT_SIGNATURE) ? 'sign-out' : undefined;
 }
 
 /** The identity server answers whatever is no application's; an outpost without one beside it has nothing there. */
@@ -129,7 +110,7 @@ function toControlPlane(exchange: Exchange, site: Site | undefined): void {
 }
 
 function unknownHost(exchange: Exchange, own: Own | undefined): void {
-  sendUnknownHost(exchange, isAuthCheck(own) ? 403 : 400);
+  sendUnknownHost(exchange, asksAsNginx(own, exchange.request) ? 403 : 400);
   report(exchange, 'unknown-host');
 }
 
@@ -139,13 +120,12 @@ function noSuchEndpoint(exchange: Exchange, site: Site | undefined, type: 'app' 
 }
 
 function notReady(exchange: Exchange, own: Own | undefined): void {
-  sendProblem(exchange, 'not-ready', isAuthCheck(own) ? { status: 403 } : {});
+  sendProblem(exchange, 'not-ready', asksAsNginx(own, exchange.request) ? { status: 403 } : {});
   report(exchange, 'not-ready');
 }
 
 function refused(exchange: Exchange, own: Own | undefined, error: CodedError, reason: Reason, site?: Site): void {
-  // nginx passes on nothing but 403 from an authorisation sub-request
-  if (isAuthCheck(own)) sendText(exchange.res, 403, error.message);
+  if (asksAsNginx(own, exchange.request)) sendText(exchange.res, 403, error.message);
   else sendCodedError(exchange, error, { site });
   report(exchange, reason, site);
 }
@@ -154,13 +134,14 @@ function failed(exchange: Exchange, error: unknown): void {
   const { res, request, services } = exchange;
   services.log.error({ err: error, request: request.requestId }, 'a request failed');
   if (res.headersSent) res.destroy();
-  else if (isAuthCheck(outpostPath(request.rawPath))) sendText(res, 403, 'internal error');
+  else if (asksAsNginx(outpostPath(request.rawPath), request)) sendText(res, 403, 'internal error');
   else sendProblem(exchange, 'internal-error');
   report(exchange, 'internal-error');
 }
 
-function isAuthCheck(own: Own | undefined): boolean {
-  return own !== undefined && /^\/auth(?:\/|$)/.test(own.rest);
+/** nginx passes on nothing but 2xx, 401 and 403 from its question. */
+function asksAsNginx(own: Own | undefined, { query }: NormalisedRequest): boolean {
+  return own !== undefined && checkOf(own.generation, own.rest, query)?.by === 'nginx';
 }
 
 /** Whether an upgrade request is for the identity server: only then is it taken out of the ordinary way. */

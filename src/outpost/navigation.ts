@@ -35,9 +35,13 @@ export function wantsPage(request: Pick<NormalisedRequest, 'headers'>): boolean 
 /**
  * Whether the person can be led through a login and back without losing anything. The method alone does not tell:
  * nginx asks with GET whatever the original was, so what only a form sends counts too.
+ * @param method of the original request, where it is known
  */
-export function isRepeatableNavigation(request: Pick<NormalisedRequest, 'headers' | 'method'>): boolean {
-  const { headers, method } = request;
+export function isRepeatableNavigation(
+  request: Pick<NormalisedRequest, 'headers' | 'method'>,
+  method: string = request.method,
+): boolean {
+  const { headers } = request;
   if (method !== 'GET' && method !== 'HEAD') return false;
   return headers.contentType === undefined && headers.origin === undefined && requestKind(request) === 'navigation';
 }

@@ -34,7 +34,7 @@ export const switches: readonly Switch[] = [
   {
     rule: 'A',
     title: 'a public path is answered without the empty headers',
-    edits: [edit('outpost/dialects/nginx.ts', 'site.anonymous[generation]', '{ flat: [] }')],
+    edits: [edit('outpost/dialects/permit.ts', 'site.anonymous[generation]', '{ flat: [] }')],
     noticed: ['A4'],
   },
   {
@@ -97,8 +97,8 @@ export const switches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/dialects/proxy-mode.ts',
-        'await present(exchange, site, decision);',
-        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] });\n  await present(exchange, site, decision);",
+        "if (decision.verdict === 'allow') return pass",
+        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] });\n  if (decision.verdict === 'allow') return pass",
       ),
     ],
     noticed: ['B6'],
@@ -136,7 +136,7 @@ export const switches: readonly Switch[] = [
   {
     rule: 'C',
     title: 'a client may name the address on /akprox/auth',
-    edits: [edit('outpost/handle.ts', "? undefined : 'none'", "? undefined : 'optional'")],
+    edits: [edit('outpost/dialects/checks.ts', "rule: 'none' }", "rule: 'optional' }")],
     noticed: ['C6'],
   },
   {

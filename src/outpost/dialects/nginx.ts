@@ -15,7 +15,14 @@ import type { Identity } from '../identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { renewalDue } from '../session/renewal.ts';
 import type { Site } from '../sites/site.ts';
+import { reportMisconfiguration } from './misconfiguration.ts';
 import { namesAnotherSite, originalAddress } from './original-address.ts';
+import { sendPermit } from './permit.ts';
+
+const NGINX = {
+  name: 'nginx',
+  hint: 'Add to the location of the outpost: proxy_set_header X-Original-URL $scheme://$http_host$request_uri;',
+};
 
 /**
  * How the original address is known.
@@ -37,19 +44,15 @@ export function answerNginx(
   presentNginx(exchange, site, generation, decision);
 }
 
-function decideNginx({ request, services }: Exchange, site: Site, rule: AddressRule, identity: Identity): Decision {
+function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity: Identity): Decision {
+  const { request, services } = exchange;
   const address = rule === 'none' ? undefined : originalAddress(request.headers);
   if (address?.kind === 'invalid') return refuse('original-address-invalid');
   if (services.state !== undefined && namesAnotherSite(services.state.hosts, site, request, address)) {
     return refuse('original-address-invalid');
   }
   if (address?.kind === 'missing' && rule === 'required') {
-    services.onProblem({
-      code: 'no-original-address',
-      message: `The reverse proxy in front of "${site.application}" does not say which address was asked for.`,
-      provider: site.pk,
-      context: { host: request.host, peer: request.peer, trusted: request.trusted },
-    });
+    reportMisconfiguration(exchange, site, NGINX);
     return refuse('no-original-address');
   }
   return decide({
@@ -61,21 +64,11 @@ function decideNginx({ request, services }: Exchange, site: Site, rule: AddressR
   });
 }
 
-/** Presents any decision. */
-export function presentNginx(exchange: Exchange, site: Site, generation: Generation, decision: Decision): void {
-  const { res, request } = exchange;
+function presentNginx(exchange: Exchange, site: Site, generation: Generation, decision: Decision): void {
+  const { res } = exchange;
   switch (decision.verdict) {
-    case 'allow': {
-      const { live, setCookies } = decision;
-      const { flat } = live === undefined ? site.anonymous[generation] : live.headers(generation);
-      // as published; it is what the client said itself
-      const headers = flat.concat('User-Agent', request.headers.userAgent ?? '', 'Content-Length', '0');
-      // of two halves nginx would pass one
-      if (setCookies.length === 1) headers.push('Set-Cookie', setCookies[0] as string);
-      res.writeHead(200, headers);
-      res.end();
-      return report(exchange, decision.reason, site, live?.user);
-    }
+    case 'allow':
+      return sendPermit(exchange, site, generation, decision);
     case 'login':
     case 'deny':
       sendText(res, 401, 'unauthorized request');

@@ -5,19 +5,16 @@ import type { Decision } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
-import { sendToLogin } from '../login/authorize.ts';
-import { isLooping } from '../login/loop-guard.ts';
-import { checkReturnAddress } from '../login/return-address.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
-import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
+import { sendCodedError, sendProblem } from '../pages.ts';
 import { carry } from '../proxy/carry.ts';
 import { NO_IDENTITY } from '../proxy/target.ts';
 import type { ProxyTarget } from '../proxy/target.ts';
 import type { Reason } from '../reasons.ts';
 import { renewalDue } from '../session/renewal.ts';
 import { readPath } from '../sites/canonical-path.ts';
-import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
+import { presentRefusal } from './refusal.ts';
 
 /** Logins begun here use the newer generation's addresses. */
 const GENERATION: Generation = 'outpost';
@@ -31,32 +28,8 @@ export async function answerProxyMode(exchange: Exchange, site: Site, identity: 
     kind: requestKind(request),
     renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request),
   });
-  await present(exchange, site, decision);
-}
-
-async function present(exchange: Exchange, site: Site, decision: Decision): Promise<void> {
-  const { request } = exchange;
-  const asked = site.external.origin + request.rawTarget;
-  switch (decision.verdict) {
-    case 'allow':
-      return pass(exchange, site, decision);
-    case 'deny':
-      sendDenial(exchange, decision.live, GENERATION, decision.detail, asked);
-      return report(exchange, decision.reason, site, decision.live.user);
-    case 'error':
-      sendCodedError(exchange, decision.error, { site });
-      return report(exchange, decision.reason, site);
-    case 'login': {
-      const target = checkReturnAddress(site, asked) ?? site.external.href;
-      const loginUrl = `${ownEndpoint(site, GENERATION, '/start')}?rd=${encodeURIComponent(target)}`;
-      if (decision.answer === 'challenge') sendChallenge(exchange, site, loginUrl);
-      else if (decision.answer === 'frame') sendFramed(exchange, site, loginUrl);
-      else if (isLooping(site, decision.reason, request.headers.cookie)) {
-        sendProblem(exchange, 'login-loop', { site, retry: loginUrl, asPage: true });
-      } else await sendToLogin(exchange, site, GENERATION, { target, round: 0, purpose: decision.purpose });
-      return report(exchange, decision.reason, site);
-    }
-  }
+  if (decision.verdict === 'allow') return pass(exchange, site, decision);
+  return presentRefusal(exchange, site, GENERATION, decision, site.external.origin + request.rawTarget);
 }
 
 function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'allow' }): void {

@@ -9,7 +9,8 @@ import type { DecisiveHeaders, NormalisedRequest } from './request.ts';
 const READ = new Set(
   (
     'host cookie accept upgrade user-agent authorization sec-fetch-mode sec-fetch-dest sec-fetch-site ' +
-    'content-type origin x-requested-with x-original-url x-original-uri x-forwarded-for x-forwarded-host x-forwarded-proto'
+    'content-type origin x-requested-with x-original-url x-original-uri x-forwarded-for x-forwarded-host x-forwarded-proto ' +
+    'x-forwarded-uri x-forwarded-method'
   ).split(' '),
 );
 const LENGTHS: readonly boolean[] = Array.from({ length: 20 }, (_, n) => [...READ].some((name) => name.length === n));
@@ -39,6 +40,8 @@ export function normalise(req: IncomingMessage, peers: Peers): NormalisedRequest
     origin: undefined,
     originalUrl: undefined,
     originalUri: undefined,
+    forwardedUri: undefined,
+    forwardedMethod: undefined,
   };
   let host: string | undefined;
   let forwardedHost: string | undefined;
@@ -109,6 +112,12 @@ export function normalise(req: IncomingMessage, peers: Peers): NormalisedRequest
         break;
       case 'x-original-uri':
         if (trusted) headers.originalUri = once(headers.originalUri, 'X-Original-URI', value);
+        break;
+      case 'x-forwarded-uri':
+        if (trusted) headers.forwardedUri = once(headers.forwardedUri, 'X-Forwarded-Uri', value);
+        break;
+      case 'x-forwarded-method':
+        if (trusted) headers.forwardedMethod = once(headers.forwardedMethod, 'X-Forwarded-Method', value);
         break;
     }
   }

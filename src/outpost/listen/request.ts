@@ -47,4 +47,8 @@ export interface DecisiveHeaders {
   originalUrl: string | undefined;
   /** only from trusted peers */
   originalUri: string | undefined;
+  /** only from trusted peers */
+  forwardedUri: string | undefined;
+  /** only from trusted peers */
+  forwardedMethod: string | undefined;
 }

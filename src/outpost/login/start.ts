@@ -25,7 +25,7 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
       return report(exchange, 'access-denied', site, identity.live.user);
     case 'unsettled': {
       const decision = refuse('claims-outdated');
-      if (decision.verdict === 'error') sendCodedError(exchange, decision.error, { site, retry: destination });
+      sendCodedError(exchange, decision.error, { site, retry: destination });
       return report(exchange, decision.reason, site, identity.live.user);
     }
     case 'person':

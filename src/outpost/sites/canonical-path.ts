@@ -19,6 +19,8 @@ const STILL_ENCODED = /%[0-9a-f]{2}/i;
 const ENCODED_SEPARATOR = /%(?:2f|5c)/i;
 /** ASCII by itself, which servers decode however invalid the rest of the path is. */
 const ENCODED_ASCII = /%[0-7][0-9a-f]/gi;
+/** Never in an address as it travels: what some servers bend to `/`, and where some stop to read. */
+const FORBIDDEN = /[\\# ]/;
 const CONTROL = /[\u0000-\u001f\u007f]/;
 /** Decoding more often than this finds nothing an honest server does. */
 const MAX_ROUNDS = 3;
@@ -35,7 +37,7 @@ export function readPath(rawPath: string): PathReading {
   let path: string | undefined;
   let doubtful = ENCODED_SEPARATOR.test(rawPath) || /[\u0080-\uffff]/.test(rawPath);
   for (let round = 0; round <= MAX_ROUNDS; round++) {
-    if (CONTROL.test(text) || (round === 0 && text.includes('\\')) || hasDotSegment(text)) return MALFORMED;
+    if (CONTROL.test(text) || (round === 0 && FORBIDDEN.test(text)) || hasDotSegment(text)) return MALFORMED;
     if (!text.includes('%')) break;
     let decoded: string;
     try {

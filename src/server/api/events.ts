@@ -1,12 +1,11 @@
 /**
  * `/events/events/`: the audit log (spec/server.md 12), and what outposts report into it (spec/outpost.md 16.6).
- * Official outposts send all headers of the request they could not read, with cookies and credentials: only what helps
- * to find a wrong proxy configuration is kept.
  */
 import { randomUUID } from 'node:crypto';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { sql } from 'kysely';
 import { z } from 'zod';
+import { tellingValue, withoutQuery } from '../../contract/misconfiguration.ts';
 import type { ServerContext } from '../context.ts';
 import { cleanse } from '../events/cleanse.ts';
 import { actor } from './authenticate.ts';
@@ -47,22 +46,6 @@ const query = listQuery({
   brand_name: text,
 });
 
-/** Headers whose values say how the reverse proxy is set up, and nothing about the person. */
-const TELLING_HEADERS: ReadonlySet<string> = new Set([
-  'host',
-  'user-agent',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-method',
-  'x-forwarded-port',
-  'x-forwarded-proto',
-  'x-forwarded-uri',
-  'x-original-uri',
-  'x-original-url',
-]);
-
-const withoutQuery = (value: unknown) => (typeof value === 'string' ? value.replace(/[?#].*$/s, '?…') : value);
-
 /** Keeps no secret: queries are cut, headers that are not about forwarding lose their value. */
 export function redactReport(context: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const report = Object.fromEntries(
@@ -71,10 +54,7 @@ export function redactReport(context: Readonly<Record<string, unknown>>): Record
   const { headers } = context;
   if (typeof headers === 'object' && headers !== null) {
     report['headers'] = Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => [
-        name,
-        TELLING_HEADERS.has(name.toLowerCase()) ? withoutQuery(Array.isArray(value) ? value.join(', ') : value) : '…',
-      ]),
+      Object.entries(headers).map(([name, value]) => [name, tellingValue(name, value)]),
     );
   }
   return cleanse(report);

@@ -1,0 +1,38 @@
+/** Which reverse proxy asks, by the endpoint it asks at (spec/outpost.md 3.1 and 22). */
+import type { Generation } from '../../contract/paths.ts';
+import { caddy } from './caddy.ts';
+import { envoy, ENVOY_PATH } from './envoy.ts';
+import type { AddressRule } from './nginx.ts';
+import type { RelayingProxy } from './relayed.ts';
+import { traefik } from './traefik.ts';
+
+export type Check =
+  { readonly by: 'nginx'; readonly rule: AddressRule } | { readonly by: 'relaying'; readonly proxy: RelayingProxy };
+
+const NGINX: Check = { by: 'nginx', rule: 'required' };
+const OLDER_NGINX: Check = { by: 'nginx', rule: 'optional' };
+const BARE_NGINX: Check = { by: 'nginx', rule: 'none' };
+const TRAEFIK: Check = { by: 'relaying', proxy: traefik };
+const CADDY: Check = { by: 'relaying', proxy: caddy };
+export const ENVOY: Check = { by: 'relaying', proxy: envoy };
+
+/**
+ * @param rest path below the prefix
+ * @returns `undefined` for addresses nobody is asked at
+ */
+export function checkOf(generation: Generation, rest: string, query: string): Check | undefined {
+  switch (rest) {
+    case '/auth/nginx':
+      return generation === 'akprox' ? OLDER_NGINX : NGINX;
+    case '/auth/traefik':
+      return TRAEFIK;
+    case '/auth/caddy':
+      return CADDY;
+    case '/auth':
+      // nginx unless the query names Traefik
+      if (generation !== 'akprox') return undefined;
+      return query !== '' && new URLSearchParams(query).has('traefik') ? TRAEFIK : BARE_NGINX;
+  }
+  const envoys = rest.startsWith(ENVOY_PATH) && (rest.length === ENVOY_PATH.length || rest[ENVOY_PATH.length] === '/');
+  return envoys ? ENVOY : undefined;
+}

@@ -1,0 +1,27 @@
+/**
+ * Envoy, ext_authz over HTTP: `<prefix>/auth/envoy` with path and query of the original request behind it, its method
+ * and its Host (spec/outpost.md 20.4). Behind the prefix everything is the visitor's: `/auth/envoy/../start` is a path
+ * nobody may open, and never another endpoint of ours.
+ */
+import type { NormalisedRequest } from '../listen/request.ts';
+import type { RelayingProxy } from './relayed.ts';
+
+export const ENVOY_PATH = '/auth/envoy';
+
+export const envoy: RelayingProxy = {
+  name: 'Envoy',
+  hint: 'Set path_prefix of the http_service to the address of this endpoint.',
+  target({ query, rawTarget }: NormalisedRequest, rest: string) {
+    const path = rest.slice(ENVOY_PATH.length) || '/';
+    return rawTarget.includes('?') ? `${path}?${query}` : path;
+  },
+  method: ({ method }: NormalisedRequest) => method,
+};
+
+/**
+ * Envoy keeps the Host of the visitor. What else names a host comes from the visitor then.
+ * @returns the request as it is, where nothing else does
+ */
+export function withOwnHost(request: NormalisedRequest): NormalisedRequest {
+  return request.host === request.hostHeader ? request : { ...request, host: request.hostHeader };
+}

@@ -1,0 +1,89 @@
+/**
+ * Reverse proxies that relay whatever is no 2xx to their client: Traefik, Caddy, Envoy. So a browser gets redirects and
+ * pages as they are, and the endpoints of a login work through the question itself: none needs a way of its own.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Generation } from '../../contract/paths.ts';
+import { decide, refuse } from '../decide.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Identity } from '../identify/identify.ts';
+import type { NormalisedRequest } from '../listen/request.ts';
+import { answerLoginEndpoint, loginEndpoint } from '../login/endpoints.ts';
+import { isRepeatableNavigation, requestKind } from '../navigation.ts';
+import { renewalDue } from '../session/renewal.ts';
+import { readPath } from '../sites/canonical-path.ts';
+import type { Site } from '../sites/site.ts';
+import { reportMisconfiguration } from './misconfiguration.ts';
+import { sendPermit } from './permit.ts';
+import { presentRefusal } from './refusal.ts';
+
+/** How one of them names the original request. */
+export interface RelayingProxy {
+  readonly name: 'Traefik' | 'Caddy' | 'Envoy';
+  /** what to set when it does not name the address */
+  readonly hint: string;
+  /**
+   * @param rest path below the prefix
+   * @returns path and query asked for, as sent; `undefined` when they are not named
+   */
+  target(request: NormalisedRequest, rest: string): string | undefined;
+  /** @returns the method asked for; `undefined` when it is not named */
+  method(request: NormalisedRequest): string | undefined;
+}
+
+/** @param rest path below the prefix */
+export function answerRelayed(
+  exchange: Exchange,
+  site: Site,
+  generation: Generation,
+  proxy: RelayingProxy,
+  rest: string,
+  identity: Identity,
+): void | Promise<void> {
+  const { request, res, services } = exchange;
+  const target = proxy.target(request, rest);
+  const asked = askedAddress(site, target);
+  if (target === undefined || target === '') {
+    reportMisconfiguration(exchange, site, proxy);
+    return presentRefusal(exchange, site, generation, refuse('no-original-address', proxy.hint), asked);
+  }
+  if (!target.startsWith('/')) {
+    return presentRefusal(exchange, site, generation, refuse('original-address-invalid'), asked);
+  }
+
+  const mark = target.indexOf('?');
+  const rawPath = mark < 0 ? target : target.slice(0, mark);
+  const query = mark < 0 ? '' : target.slice(mark + 1);
+  const method = proxy.method(request) ?? request.method;
+  const endpoint = loginEndpoint(site, rawPath, query);
+  if (endpoint !== undefined) {
+    neverPass(res);
+    const original: Exchange = { ...exchange, request: { ...request, method, rawTarget: target, rawPath, query } };
+    return answerLoginEndpoint(original, site, endpoint, identity);
+  }
+
+  const decision = decide({
+    identity,
+    path: readPath(rawPath),
+    rules: site.rules,
+    kind: requestKind(request),
+    renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method),
+  });
+  if (decision.verdict === 'allow') return sendPermit(exchange, site, generation, decision);
+  neverPass(res);
+  return presentRefusal(exchange, site, generation, decision, asked);
+}
+
+/** The address in the visitor's address bar. */
+function askedAddress(site: Site, target: string | undefined): string {
+  return site.external.origin + (target ?? '/');
+}
+
+/**
+ * From here on nothing is a permission: a page that would do well as a 200 elsewhere ("you are signed out") would open
+ * the application to nobody in particular.
+ */
+function neverPass(res: ServerResponse): void {
+  const write = res.writeHead.bind(res) as (status: number, ...rest: unknown[]) => ServerResponse;
+  res.writeHead = (status: number, ...rest: unknown[]) => write(status < 300 ? 401 : status, ...rest);
+}
