@@ -1,6 +1,8 @@
-import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import { Counter, Gauge, Registry } from '@prometheus-io/client';
 import type { MetricObjectWithValues, MetricValue } from '@prometheus-io/client';
 import { PUBLISHED_VERSION } from '../contract/version.ts';
+import { Durations } from './durations.ts';
+import type { Series } from './durations.ts';
 import { verdictOf } from './reasons.ts';
 import type { Reason } from './reasons.ts';
 
@@ -25,43 +27,34 @@ export interface AnsweredRequest {
   reason: Reason;
 }
 
-interface Child {
-  observe(value: number): void;
-}
-
 /**
  * Metrics of one worker (spec/outpost.md 15.1). Labels are bounded: hosts are the external hosts of providers,
  * methods the common ones, everything else is `other`. Label children are looked up once and kept.
  */
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #duration: Histogram<'outpost_name' | 'method' | 'host' | 'type'>;
-  readonly #upstream: Histogram<'outpost_name' | 'method' | 'scheme' | 'host' | 'upstream_host'>;
+  readonly #duration = new Durations(
+    'authentik_outpost_proxy_request_duration_seconds',
+    'Time an outpost took to answer',
+    ['outpost_name', 'method', 'host', 'type'],
+  );
+  readonly #upstream = new Durations(
+    'authentik_outpost_proxy_upstream_response_duration_seconds',
+    'Time applications took to answer',
+    ['outpost_name', 'method', 'scheme', 'host', 'upstream_host'],
+  );
   readonly #decisions: Counter<'outpost_name' | 'verdict' | 'reason'>;
-  readonly #children = new Map<string, Child>();
+  readonly #children = new Map<string, Series>();
   /** undefined before the first configuration: nothing is counted for an outpost without a name */
   #outpost: string | undefined;
   #hosts: ReadonlySet<string> = new Set();
 
   constructor() {
-    const registers = [this.#registry];
-    this.#duration = new Histogram({
-      name: 'authentik_outpost_proxy_request_duration_seconds',
-      help: 'Time an outpost took to answer',
-      labelNames: ['outpost_name', 'method', 'host', 'type'],
-      registers,
-    });
-    this.#upstream = new Histogram({
-      name: 'authentik_outpost_proxy_upstream_response_duration_seconds',
-      help: 'Time applications took to answer',
-      labelNames: ['outpost_name', 'method', 'scheme', 'host', 'upstream_host'],
-      registers,
-    });
     this.#decisions = new Counter({
       name: 'gatehouse_outpost_decisions_total',
       help: 'Decisions about requests, by verdict and first reason',
       labelNames: ['outpost_name', 'verdict', 'reason'],
-      registers,
+      registers: [this.#registry],
     });
   }
 
@@ -80,7 +73,7 @@ export class Metrics {
   answered(requests: readonly AnsweredRequest[]): void {
     if (this.#outpost === undefined) return;
     let last: AnsweredRequest | undefined;
-    let child: Child | undefined;
+    let child: Series | undefined;
     const reasons = new Map<Reason, number>();
     for (const request of requests) {
       const { method, siteHost, type, reason } = request;
@@ -94,12 +87,12 @@ export class Metrics {
     for (const [reason, count] of reasons) this.#decisions.labels(this.#outpost, verdictOf(reason), reason).inc(count);
   }
 
-  #requests(method: string, host: string, type: RequestType): Child | undefined {
+  #requests(method: string, host: string, type: RequestType): Series | undefined {
     if (this.#outpost === undefined) return undefined;
     const [m, h] = [this.#method(method), this.#host(host)];
     const key = `${type} ${m} ${h}`;
     let child = this.#children.get(key);
-    if (!child) this.#children.set(key, (child = this.#duration.labels(this.#outpost, m, h, type)));
+    if (!child) this.#children.set(key, (child = this.#duration.series(this.#outpost, m, h, type)));
     return child;
   }
 
@@ -109,13 +102,14 @@ export class Metrics {
     const [m, h] = [this.#method(method), this.#host(host)];
     const key = `up ${m} ${h} ${scheme} ${upstreamHost}`;
     let child = this.#children.get(key);
-    if (!child) this.#children.set(key, (child = this.#upstream.labels(this.#outpost, m, scheme, h, upstreamHost)));
+    if (!child) this.#children.set(key, (child = this.#upstream.series(this.#outpost, m, scheme, h, upstreamHost)));
     child.observe(seconds);
   }
 
   /** Everything counted so far, to be summed with other workers by {@link sumMetrics}. */
-  snapshot(): Promise<MetricSnapshot> {
-    return this.#registry.getMetricsAsJSON();
+  async snapshot(): Promise<MetricSnapshot> {
+    const counters = await this.#registry.getMetricsAsJSON();
+    return [this.#duration.snapshot(), this.#upstream.snapshot(), ...counters];
   }
 
   #method(method: string): string {

@@ -65,16 +65,23 @@ const ABSOLUTE = /^(https?):\/\/([^/?#\\\s@]+)([/?].*)?$/i;
 /** What most authorities look like; for the others a parser is asked, which costs more than all the rest here. */
 const PLAIN_AUTHORITY = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*(?::[0-9]{1,4})?$/;
 
+/** Beginning of the address parsed last, with what it says: a reverse proxy asks about few hosts again and again. */
+let known = { beginning: '\n', scheme: 'http' as 'http' | 'https', authority: '' };
+
 /** An absolute address, byte for byte: a URL parser would already resolve what must be seen here. */
 function parseAbsolute(address: string): AbsoluteAddress | undefined {
+  if (address.startsWith(known.beginning) && !address.includes('\n')) {
+    const { scheme, authority, beginning } = known;
+    return { scheme, authority, target: address.slice(beginning.length - 1) };
+  }
   const match = ABSOLUTE.exec(address);
   if (match === null) return undefined;
   const named = match[2] ?? '';
   if (!PLAIN_AUTHORITY.test(named) && !URL.canParse(`http://${named}/`)) return undefined;
   const rest = match[3] ?? '/';
-  return {
-    scheme: match[1]?.toLowerCase() === 'https' ? 'https' : 'http',
-    authority: (match[2] ?? '').toLowerCase(),
-    target: rest.startsWith('?') ? `/${rest}` : rest,
-  };
+  const scheme = match[1]?.toLowerCase() === 'https' ? 'https' : 'http';
+  const authority = named.toLowerCase();
+  if (rest.startsWith('/'))
+    known = { beginning: address.slice(0, address.length - rest.length + 1), scheme, authority };
+  return { scheme, authority, target: rest.startsWith('?') ? `/${rest}` : rest };
 }

@@ -3,7 +3,9 @@ import type { Generation } from '../../contract/paths.ts';
 import type { Decision } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
+import { answerHeaders } from '../session/live.ts';
 import type { Site } from '../sites/site.ts';
+import { writeTogether } from '../write-together.ts';
 
 /** @param decision for nobody in particular (a public path) the headers are there, and empty */
 export function sendPermit(
@@ -14,12 +16,15 @@ export function sendPermit(
 ): void {
   const { res, request } = exchange;
   const { live, setCookies } = decision;
-  const { flat } = live === undefined ? site.anonymous[generation] : live.headers(generation);
   // as published; it is what the client said itself
-  const headers = flat.concat('User-Agent', request.headers.userAgent ?? '', 'Content-Length', '0');
+  const userAgent = request.headers.userAgent ?? '';
+  const headers =
+    live === undefined
+      ? answerHeaders(site.anonymous[generation].flat, userAgent)
+      : live.answerHeaders(generation, userAgent);
   // of two halves nginx would pass one, and the others none or both by their configuration
-  if (setCookies.length === 1) headers.push('Set-Cookie', setCookies[0] as string);
-  res.writeHead(200, headers);
-  res.end();
+  const [cookie, ...more] = setCookies;
+  const cookies = cookie !== undefined && more.length === 0 ? ['Set-Cookie', cookie] : [];
+  writeTogether(res, 200, cookies.length === 0 ? headers : [...headers, ...cookies]);
   return report(exchange, decision.reason, site, live?.user);
 }

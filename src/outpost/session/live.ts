@@ -13,6 +13,7 @@ export class LiveSession {
   readonly site: Site;
   #session: Session;
   #headers: Partial<Record<Generation, PreparedHeaders>> = {};
+  #answers: Partial<Record<Generation, { userAgent: string; flat: readonly string[] }>> = {};
   /** standing as found at this version of the revocations */
   standing: Standing = 'live';
   seenVersion = -1;
@@ -30,7 +31,20 @@ export class LiveSession {
   replace(session: Session): void {
     this.#session = session;
     this.#headers = {};
+    this.#answers = {};
     this.seenVersion = -1;
+  }
+
+  /**
+   * The headers of a forward-auth answer: those of the person, the browser's own name as published, no body. Kept,
+   * since nearly all requests of a session come from one browser.
+   */
+  answerHeaders(generation: Generation, userAgent: string): readonly string[] {
+    const kept = this.#answers[generation];
+    if (kept?.userAgent === userAgent) return kept.flat;
+    const flat = answerHeaders(this.headers(generation).flat, userAgent);
+    this.#answers[generation] = { userAgent, flat };
+    return flat;
   }
 
   headers(generation: Generation): PreparedHeaders {
@@ -42,6 +56,10 @@ export class LiveSession {
     return this.#session.claims.preferred_username || this.#session.claims.sub;
   }
 }
+
+/** @param flat name, value, … of the identity headers */
+export const answerHeaders = (flat: readonly string[], userAgent: string): readonly string[] =>
+  flat.concat('User-Agent', userAgent, 'Content-Length', '0');
 
 export interface CacheLimits {
   count: number;
