@@ -1,6 +1,7 @@
 /** What outposts say to people; part of the catalogue in {@link file://./texts.ts}. */
 const english = {
   signIn: 'Sign in',
+  signInFirst: (application: string) => `Sign in to use ${application}.`,
   tryAgain: 'Try again',
   openApplication: (application: string) => `Open ${application}`,
   startPage: 'Go to the start page',

@@ -4,12 +4,15 @@ import { decide } from './decide.ts';
 import type { DecisionInput } from './decide.ts';
 import { outpostInstance, providerConfig } from './data-plane.test-helper.ts';
 import { readClaims } from '../contract/claims.ts';
+import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
+import type { ProviderSettings } from '../contract/provider-settings.ts';
 import type { Identity } from './identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from './navigation.ts';
 import type { RequestKind } from './navigation.ts';
 import { REASONS, verdictOf } from './reasons.ts';
 import { LiveSession } from './session/live.ts';
 import { readPath } from './sites/canonical-path.ts';
+import { clientPolicy } from './sites/client-policy.ts';
 import { compilePathRules } from './sites/path-rules.ts';
 import { buildSite } from './sites/site.ts';
 
@@ -34,8 +37,12 @@ const identities: Record<string, Identity> = {
 };
 const rules = compilePathRules('^/public/').rules;
 const none = compilePathRules('').rules;
+const input: DecisionInput = {
+  ...{ identity: person, path: readPath('/x'), rules, kind: 'navigation', renew: false },
+  ...{ method: 'GET', rawHeaders: [], clients: site.clients },
+};
 const say = (over: Partial<DecisionInput>) => {
-  const decision = decide({ identity: person, path: readPath('/x'), rules, kind: 'navigation', renew: false, ...over });
+  const decision = decide({ ...input, ...over });
   return `${decision.verdict} ${decision.reason}${decision.verdict === 'login' ? ` ${decision.answer}` : ''}`;
 };
 
@@ -93,20 +100,14 @@ describe('decide', () => {
   });
 
   it('gives nobody the headers of somebody', () => {
-    const decision = decide({
-      identity: identities['denied'] as Identity,
-      path: readPath('/public/x'),
-      rules,
-      kind: 'navigation',
-      renew: false,
-    });
+    const decision = decide({ ...input, identity: identities['denied'] as Identity, path: readPath('/public/x') });
     assert.equal(decision.verdict === 'allow' && decision.live, undefined);
   });
 
   it('uses reasons whose verdict is the decision', () => {
     for (const identity of Object.values(identities)) {
       for (const path of ['/x', '/public/x', '/a/../b', '/public%2fx']) {
-        const decision = decide({ identity, path: readPath(path), rules, kind: 'navigation', renew: false });
+        const decision = decide({ ...input, identity, path: readPath(path) });
         assert.equal(verdictOf(decision.reason), decision.verdict);
       }
     }
@@ -114,10 +115,61 @@ describe('decide', () => {
   });
 });
 
+describe('clients that cannot log in', () => {
+  const absent = identities['absent'] as Identity;
+  const cors = ['Origin', 'https://a.test', 'Access-Control-Request-Method', 'PUT'];
+  const policy = (over: Partial<ProviderSettings>) => clientPolicy({ ...DEFAULT_PROVIDER_SETTINGS, ...over }, '');
+  const preflight = { identity: absent, method: 'OPTIONS', rawHeaders: cors, kind: 'background', rules: none } as const;
+
+  it('redirects everybody where the provider says so, and only there', () => {
+    for (const kind of ['navigation', 'unknown', 'framed', 'background'] as const) {
+      const published = say({ identity: absent, kind, clients: policy({ login_answer: 'published' }) });
+      assert.equal(published, 'login no-session redirect', kind);
+    }
+  });
+
+  it('lets true preflights pass where the provider says so', () => {
+    assert.equal(say(preflight), 'login no-session challenge');
+    assert.equal(say({ ...preflight, kind: 'unknown' }), 'login no-session challenge', 'never a redirect');
+    const pass = policy({ preflight: 'pass' });
+    assert.equal(say({ ...preflight, clients: pass }), 'allow preflight');
+    assert.equal(say({ ...preflight, clients: pass, identity: identities['denied'] as Identity }), 'allow preflight');
+    assert.equal(say({ ...preflight, clients: pass, path: readPath('/a/../b') }), 'error path-malformed');
+    assert.equal(say({ ...preflight, clients: pass, method: undefined }), 'login no-session challenge');
+    assert.equal(say({ ...preflight, clients: pass, method: 'GET' }), 'login no-session challenge');
+    const decision = decide({ ...input, ...preflight, clients: pass });
+    assert.equal(decision.verdict === 'allow' && decision.preflight, undefined, 'the application answers');
+  });
+
+  it('answers preflights of the named origins', () => {
+    const clients = policy({ preflight: 'answer', preflight_origins: ['https://a.test'] });
+    const decision = decide({ ...input, ...preflight, clients });
+    assert.deepEqual(decision.verdict === 'allow' && decision.preflight, {
+      ...{ origin: 'https://a.test', method: 'PUT', headers: '' },
+    });
+    const other = ['Origin', 'https://b.test', ...cors.slice(2)];
+    assert.equal(say({ ...preflight, clients, rawHeaders: other }), 'login no-session challenge');
+  });
+
+  it('makes public assets public where the provider says so', () => {
+    const clients = policy({ public_assets: true });
+    const manifest = { identity: absent, path: readPath('/manifest.json'), rules: none };
+    assert.equal(say({ ...manifest, kind: 'unknown' }), 'login no-session challenge', 'never a redirect');
+    assert.equal(say({ ...manifest, kind: 'navigation' }), 'login no-session redirect');
+    assert.equal(say({ ...manifest, clients }), 'allow public-asset');
+    assert.equal(say({ ...manifest, clients, method: undefined }), 'allow public-asset');
+    assert.equal(say({ ...manifest, clients, method: 'POST' }), 'login no-session redirect');
+    assert.equal(say({ ...manifest, clients, identity: person }), 'allow session', 'people keep their name');
+    const asks = ['Sec-Fetch-Dest', 'manifest', 'Sec-Fetch-Mode', 'cors'];
+    assert.equal(say({ ...manifest, clients, path: readPath('/x'), rawHeaders: asks }), 'login no-session redirect');
+  });
+});
+
 describe('kind of request', () => {
   const cases: [Record<string, string>, RequestKind][] = [
     [{}, 'unknown'],
     [{ accept: '*/*' }, 'unknown'],
+    [{ accept: '*/*', origin: 'http://app.test' }, 'background'],
     [{ accept: 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8' }, 'navigation'],
     [{ accept: 'application/json' }, 'background'],
     [{ accept: 'image/avif,image/webp,*/*' }, 'background'],

@@ -4,10 +4,16 @@
  */
 import { CodedError } from '../contract/errors.ts';
 import type { Identity } from './identify/identify.ts';
-import type { RequestKind } from './navigation.ts';
+import { loginAnswer } from './navigation.ts';
+import type { LoginAnswer, RequestKind } from './navigation.ts';
+import { readPreflight } from './preflight.ts';
+import type { Preflight } from './preflight.ts';
+import { isAssetPath, mayFetchAsset } from './public-assets.ts';
 import type { Reason } from './reasons.ts';
 import type { LiveSession } from './session/live.ts';
 import type { PathReading } from './sites/canonical-path.ts';
+import { allowsPreflight } from './sites/client-policy.ts';
+import type { ClientPolicy } from './sites/client-policy.ts';
 import type { PathRules } from './sites/path-rules.ts';
 
 export interface DecisionInput {
@@ -15,6 +21,11 @@ export interface DecisionInput {
   /** path the application would act on; undefined = not known, so nothing is public */
   path: PathReading | undefined;
   rules: PathRules;
+  /** what the application would be asked with; undefined = not known */
+  method: string | undefined;
+  /** as received: name, value, … */
+  rawHeaders: readonly string[];
+  clients: ClientPolicy;
   kind: RequestKind;
   /** the session is past half its life and can be renewed on the way (docs/architecture.md, decision 4) */
   renew: boolean;
@@ -27,12 +38,13 @@ export type Decision =
       /** whose headers go with the request; undefined = nobody's, a public path */
       live: LiveSession | undefined;
       setCookies: readonly string[];
+      /** a preflight that is to be answered in place of the application, where the outpost can (proxy mode) */
+      preflight?: Preflight;
     }
   | {
       verdict: 'login';
       reason: Reason;
-      /** `redirect` to the login; `challenge` = 401 for programs; `frame` = 401 with a page that leads out of a frame */
-      answer: 'redirect' | 'challenge' | 'frame';
+      answer: LoginAnswer;
       purpose: 'login' | 'renew';
     }
   | { verdict: 'deny'; reason: Reason; live: LiveSession; detail: string }
@@ -40,6 +52,7 @@ export type Decision =
 
 const NO_COOKIES: readonly string[] = [];
 const PUBLIC: Decision = { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: NO_COOKIES };
+const PUBLIC_ASSET: Decision = { verdict: 'allow', reason: 'public-asset', live: undefined, setCookies: NO_COOKIES };
 
 export function decide(input: DecisionInput): Decision {
   const { identity, path, rules } = input;
@@ -55,19 +68,30 @@ export function decide(input: DecisionInput): Decision {
   if (rules.any && path?.kind === 'ambiguous') return refuse('path-ambiguous');
   if (path !== undefined && rules.publicBy(path) !== undefined) return PUBLIC;
 
+  // Or what browsers fetch without cookies, where the provider says so.
+  const { clients, method } = input;
+  const isAsset = isAssetPath(path, clients.basePath);
+  if (isAsset && clients.publicAssets && mayFetchAsset(method)) return PUBLIC_ASSET;
+  const preflight = readPreflight(method, input.rawHeaders);
+  if (preflight !== undefined && allowsPreflight(clients, preflight.origin)) return letPreflight(clients, preflight);
+
   switch (identity.kind) {
     case 'denied':
       return { verdict: 'deny', reason: 'access-denied', live: identity.live, detail: identity.detail };
     case 'unsettled':
       return refuse('claims-outdated');
-    case 'nobody':
-      return { verdict: 'login', reason: identity.reason, answer: presentation(input.kind), purpose: 'login' };
+    case 'nobody': {
+      // neither a preflight nor a manifest is ever a person's doing, also where the browser says nothing about it
+      const kind = input.kind === 'unknown' && (isAsset || preflight !== undefined) ? 'background' : input.kind;
+      const answer = loginAnswer(kind, clients.loginAnswer);
+      return { verdict: 'login', reason: identity.reason, answer, purpose: 'login' };
+    }
   }
 }
 
-function presentation(kind: RequestKind): 'redirect' | 'challenge' | 'frame' {
-  if (kind === 'background') return 'challenge';
-  return kind === 'framed' ? 'frame' : 'redirect';
+function letPreflight(clients: ClientPolicy, preflight: Preflight): Decision {
+  const allow = { verdict: 'allow', reason: 'preflight', live: undefined, setCookies: NO_COOKIES } as const;
+  return clients.preflight === 'answer' ? { ...allow, preflight } : allow;
 }
 
 /**

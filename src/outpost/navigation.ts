@@ -1,4 +1,5 @@
 /** What kind of request a browser makes (Fetch Metadata; design/architecture.md, "Decision x dialect"). */
+import type { ProviderSettings } from '../contract/provider-settings.ts';
 import type { NormalisedRequest } from './listen/request.ts';
 
 export type RequestKind =
@@ -22,8 +23,18 @@ export function requestKind({ headers }: Pick<NormalisedRequest, 'headers'>): Re
   if (headers.requestedWith?.toLowerCase() === 'xmlhttprequest') return 'background';
   // browsers send Fetch Metadata to https and localhost only, so this is what is left on plain http
   const accept = headers.accept?.trim() ?? '';
-  if (accept === '' || accept === '*/*') return 'unknown';
+  // scripts say where they come from; a form that does asks for text/html too
+  if (accept === '' || accept === '*/*') return headers.origin === undefined ? 'unknown' : 'background';
   return /\btext\/html\b|\bapplication\/xhtml\+xml\b/i.test(accept) ? 'navigation' : 'background';
+}
+
+/** How somebody is asked to log in: `challenge` = 401 for programs, `frame` = 401 with a page that leads out of a frame. */
+export type LoginAnswer = 'redirect' | 'challenge' | 'frame';
+
+/** @param setting `login_answer` of the provider */
+export function loginAnswer(kind: RequestKind, setting: ProviderSettings['login_answer']): LoginAnswer {
+  if (setting === 'published' || kind === 'navigation' || kind === 'unknown') return 'redirect';
+  return kind === 'framed' ? 'frame' : 'challenge';
 }
 
 /** Whether a page serves the sender better than JSON. */

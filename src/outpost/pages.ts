@@ -11,6 +11,7 @@ import { wantsPage } from './navigation.ts';
 import type { Exchange } from './exchange.ts';
 import type { Generation } from '../contract/paths.ts';
 import type { LiveSession } from './session/live.ts';
+import { corsHeaders } from './preflight.ts';
 import { ownEndpoint } from './sites/site.ts';
 import type { Site } from './sites/site.ts';
 
@@ -56,8 +57,7 @@ function answerProblem(exchange: Exchange, text: ProblemText, options: ProblemOp
   const { status, code } = text;
   const flat = [...cookieHeaders(options.setCookies ?? []), ...(status === 503 ? ['Retry-After', '2'] : [])];
   if (!(options.asPage ?? wantsPage(request))) {
-    const message = `${text.what} ${text.todo}`;
-    sendJson(res, status, { error: code, message, request_id: request.requestId }, flat);
+    sendJson(res, status, { error: `${text.what} ${text.todo}`, code, request_id: request.requestId }, flat);
     return;
   }
   const { site, retry, facts } = options;
@@ -108,8 +108,8 @@ export function sendDenial(
   const { res, request } = exchange;
   const { site, session } = live;
   if (!wantsPage(request)) {
-    const message = texts.denied.heading(site.application);
-    sendJson(res, 403, { error: 'access-denied', message, request_id: request.requestId });
+    const error = texts.denied.heading(site.application);
+    sendJson(res, 403, { error, code: 'access-denied', request_id: request.requestId });
     return;
   }
   const reasons: Readonly<Record<string, string>> = texts.denied.reasons;
@@ -153,17 +153,18 @@ export function sendFramed(exchange: Exchange, site: Site, loginUrl: string): vo
 /** 401 for programs: where a person can sign in. */
 export function sendChallenge(exchange: Exchange, site: Site, loginUrl: string): void {
   const { res, request } = exchange;
-  sendJson(
-    res,
-    401,
-    {
-      error: 'login-required',
-      message: `Sign in to use ${site.application}.`,
-      login_url: loginUrl,
-      request_id: request.requestId,
-    },
-    ['WWW-Authenticate', `Bearer realm="${site.meta.application.replace(/[^\w.-]/g, '')}"`],
-  );
+  const body = {
+    error: outpostTexts.signInFirst(site.application),
+    code: 'login-required',
+    request_id: request.requestId,
+    login_url: loginUrl,
+  };
+  const { headers: { origin = '' } } = request; // prettier-ignore
+  const { preflight, preflightOrigins } = site.clients;
+  // or the script, whose preflight was answered, would not see this answer
+  const readable = preflight === 'answer' && preflightOrigins.has(origin) ? corsHeaders(origin) : [];
+  const realm = site.meta.application.replace(/[^\w.-]/g, '');
+  sendJson(res, 401, body, ['WWW-Authenticate', `Bearer realm="${realm}"`, ...readable]);
 }
 
 function around({ request }: Exchange): { requestId: string; serverLabel: string } {

@@ -4,6 +4,8 @@ export const REASONS = {
   'session-refreshed': 'signed in; the claims were just fetched anew',
   'session-grace': 'signed in; newer claims could not be fetched yet, the old ones count for five minutes',
   'public-path': 'a path rule lets everybody in',
+  'public-asset': 'a web app manifest, an icon or the like, which the provider makes public',
+  preflight: 'a CORS preflight, which the provider lets pass without a login',
 
   'no-session': 'no session cookie',
   'session-unreadable': 'a session cookie that is damaged, sealed with another key or for another application',
@@ -40,6 +42,8 @@ const VERDICTS: Partial<Record<Reason, Verdict>> = {
   'session-refreshed': 'allow',
   'session-grace': 'allow',
   'public-path': 'allow',
+  'public-asset': 'allow',
+  preflight: 'allow',
   'no-session': 'login',
   'session-unreadable': 'login',
   'session-expired': 'login',

@@ -10,6 +10,7 @@ export type Check =
   { readonly by: 'nginx'; readonly rule: AddressRule } | { readonly by: 'relaying'; readonly proxy: RelayingProxy };
 
 const NGINX: Check = { by: 'nginx', rule: 'required' };
+const NGINX_WITH_METHOD: Check = { by: 'nginx', rule: 'with-method' };
 const OLDER_NGINX: Check = { by: 'nginx', rule: 'optional' };
 const BARE_NGINX: Check = { by: 'nginx', rule: 'none' };
 const TRAEFIK: Check = { by: 'relaying', proxy: traefik };
@@ -24,6 +25,8 @@ export function checkOf(generation: Generation, rest: string, query: string): Ch
   switch (rest) {
     case '/auth/nginx':
       return generation === 'akprox' ? OLDER_NGINX : NGINX;
+    case '/auth/nginx/with-method':
+      return NGINX_WITH_METHOD;
     case '/auth/traefik':
       return TRAEFIK;
     case '/auth/caddy':

@@ -16,7 +16,7 @@ import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { renewalDue } from '../session/renewal.ts';
 import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
-import { namesAnotherSite, originalAddress } from './original-address.ts';
+import { namesAnotherSite, originalAddress, originalMethod } from './original-address.ts';
 import { sendPermit } from './permit.ts';
 
 const NGINX = {
@@ -28,10 +28,13 @@ const NGINX = {
  * How the original address is known.
  * - `required`: missing is a mistake in the configuration, answered 500 as published
  * - `optional`: the older generation's alias; without it the host alone decides
+ * - `with-method`: as `required`, and the configuration sets X-Original-Method too. nginx asks with GET whatever the
+ *   original was, and hands on what a visitor sent under a name it does not set. So the configuration has to say, in
+ *   the path it asks at, that it sets this one (docs/architecture.md, decision 21)
  * - `none`: bare `/akprox/auth`. Its published configuration sends no address, so one that is there was sent by the
  *   client and must not open a public path
  */
-export type AddressRule = 'required' | 'optional' | 'none';
+export type AddressRule = 'required' | 'with-method' | 'optional' | 'none';
 
 export function answerNginx(
   exchange: Exchange,
@@ -51,7 +54,7 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
   if (services.state !== undefined && namesAnotherSite(services.state.hosts, site, request, address)) {
     return refuse('original-address-invalid');
   }
-  if (address?.kind === 'missing' && rule === 'required') {
+  if (address?.kind === 'missing' && (rule === 'required' || rule === 'with-method')) {
     reportMisconfiguration(exchange, site, NGINX);
     return refuse('no-original-address');
   }
@@ -59,6 +62,9 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
     identity,
     path: address?.kind === 'named' ? address.path : undefined,
     rules: site.rules,
+    method: rule === 'with-method' ? originalMethod(request) : undefined,
+    rawHeaders: request.rawHeaders,
+    clients: site.clients,
     kind: requestKind(request),
     renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request),
   });

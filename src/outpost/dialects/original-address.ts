@@ -53,6 +53,19 @@ export function namesAnotherSite(
   return differs(address.authority, address.scheme ?? request.scheme);
 }
 
+/** Method of the original request, from X-Original-Method; undefined = not said, or not by one who may. */
+export function originalMethod({ trusted, rawHeaders }: Pick<NormalisedRequest, 'trusted' | 'rawHeaders'>) {
+  let found: string | undefined;
+  if (!trusted) return undefined;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length !== 17 || name.toLowerCase() !== 'x-original-method') continue;
+    if (found !== undefined) return undefined;
+    found = rawHeaders[i + 1];
+  }
+  return found;
+}
+
 interface AbsoluteAddress {
   scheme: 'http' | 'https';
   /** lower case */

@@ -1,5 +1,6 @@
 /** Proxy mode: allowed requests are carried to the application, the rest is answered here. */
 import type { Generation } from '../../contract/paths.ts';
+import { sendEmpty } from '../answer.ts';
 import { decide } from '../decide.ts';
 import type { Decision } from '../decide.ts';
 import { report } from '../exchange.ts';
@@ -7,6 +8,7 @@ import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { sendCodedError, sendProblem } from '../pages.ts';
+import { preflightAnswer } from '../preflight.ts';
 import { carry } from '../proxy/carry.ts';
 import { NO_IDENTITY } from '../proxy/target.ts';
 import type { ProxyTarget } from '../proxy/target.ts';
@@ -25,11 +27,18 @@ export async function answerProxyMode(exchange: Exchange, site: Site, identity: 
     identity,
     path: readPath(request.rawPath),
     rules: site.rules,
+    method: request.method,
+    rawHeaders: request.rawHeaders,
+    clients: site.clients,
     kind: requestKind(request),
     renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request),
   });
-  if (decision.verdict === 'allow') return pass(exchange, site, decision);
-  return presentRefusal(exchange, site, GENERATION, decision, site.external.origin + request.rawTarget);
+  if (decision.verdict !== 'allow') {
+    return presentRefusal(exchange, site, GENERATION, decision, site.external.origin + request.rawTarget);
+  }
+  if (decision.preflight === undefined) return pass(exchange, site, decision);
+  sendEmpty(exchange.res, 204, preflightAnswer(decision.preflight));
+  report(exchange, decision.reason, site);
 }
 
 function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'allow' }): void {

@@ -66,6 +66,9 @@ export function answerRelayed(
     identity,
     path: readPath(rawPath),
     rules: site.rules,
+    method: proxy.method(request),
+    rawHeaders: request.rawHeaders,
+    clients: site.clients,
     kind: requestKind(request),
     renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method),
   });

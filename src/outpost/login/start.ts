@@ -5,9 +5,14 @@ import { refuse } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
-import { isRepeatableNavigation, requestKind } from '../navigation.ts';
+import type { NormalisedRequest } from '../listen/request.ts';
+import { isRepeatableNavigation, loginAnswer, requestKind } from '../navigation.ts';
+import type { RequestKind } from '../navigation.ts';
 import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
+import { readPreflight } from '../preflight.ts';
+import { isAssetPath } from '../public-assets.ts';
 import { renewalDue } from '../session/renewal.ts';
+import { readPath } from '../sites/canonical-path.ts';
 import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 import { sendToLogin } from './authorize.ts';
@@ -38,6 +43,14 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
   }
 }
 
+/** nginx sends everybody here, also those who ask for a manifest or with a preflight. */
+function kindOf(site: Site, request: NormalisedRequest, target: string): RequestKind {
+  const kind = requestKind(request);
+  if (kind !== 'unknown') return kind;
+  const isAsset = isAssetPath(readPath(URL.parse(target)?.pathname ?? ''), site.clients.basePath);
+  return isAsset || readPreflight(request.method, request.rawHeaders) !== undefined ? 'background' : kind;
+}
+
 async function begin(
   exchange: Exchange,
   site: Site,
@@ -46,10 +59,10 @@ async function begin(
   target: string,
 ): Promise<void> {
   const { request } = exchange;
-  const kind = requestKind(request);
+  const answer = loginAnswer(kindOf(site, request, target), site.clients.loginAnswer);
   const loginUrl = `${ownEndpoint(site, generation, '/start')}?rd=${encodeURIComponent(target)}`;
-  if (kind === 'background') sendChallenge(exchange, site, loginUrl);
-  else if (kind === 'framed') sendFramed(exchange, site, loginUrl);
+  if (answer === 'challenge') sendChallenge(exchange, site, loginUrl);
+  else if (answer === 'frame') sendFramed(exchange, site, loginUrl);
   else if (isLooping(site, reason, request.headers.cookie)) {
     sendProblem(exchange, 'login-loop', { site, retry: loginUrl, asPage: true });
   } else {

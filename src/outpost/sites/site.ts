@@ -12,6 +12,8 @@ import { Attempts } from '../session/attempt.ts';
 import { cookieName } from '../session/cookies.ts';
 import type { CookieScope } from '../session/cookies.ts';
 import { SessionCookie } from '../session/session-cookie.ts';
+import { clientPolicy } from './client-policy.ts';
+import type { ClientPolicy } from './client-policy.ts';
 import { cookieDomain } from './cookie-domain.ts';
 import { rewriteEndpoints } from './endpoints.ts';
 import type { Endpoints } from './endpoints.ts';
@@ -30,6 +32,7 @@ export interface Site {
   readonly cookie: SessionCookie;
   readonly attempts: Attempts;
   readonly rules: PathRules;
+  readonly clients: ClientPolicy;
   readonly meta: MetaFacts;
   /** headers of an allowed request of nobody */
   readonly anonymous: Readonly<Record<Generation, PreparedHeaders>>;
@@ -123,6 +126,7 @@ export function buildSite(
     cookie: new SessionCookie({ provider: provider.pk, name, ...secrets }),
     attempts: new Attempts({ cookieName: name, ...secrets }),
     rules,
+    clients: clientPolicy(provider.gatehouse, external.basePath),
     meta,
     anonymous: {
       outpost: prepareHeaders(anonymousHeaders(meta, 'outpost')),
