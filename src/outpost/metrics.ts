@@ -101,9 +101,9 @@ export class Metrics {
     if (this.#outpost === undefined) return;
     const [m, h] = [this.#method(method), this.#host(host)];
     const key = `up ${m} ${h} ${scheme} ${upstreamHost}`;
-    let child = this.#children.get(key);
-    if (!child) this.#children.set(key, (child = this.#upstream.series(this.#outpost, m, scheme, h, upstreamHost)));
-    child.observe(seconds);
+    let series = this.#children.get(key);
+    if (!series) this.#children.set(key, (series = this.#upstream.series(this.#outpost, m, scheme, h, upstreamHost)));
+    series.observe(seconds);
   }
 
   /** Everything counted so far, to be summed with other workers by {@link sumMetrics}. */

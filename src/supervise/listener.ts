@@ -40,7 +40,7 @@ export function createListener(handlers: Handlers, timeouts: Settings['timeouts'
     shouldUpgradeCallback: (req) => handlers.mayUpgrade(req),
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.timeout = Math.max(timeouts.idle, timeouts.read, timeouts.write); // of a connection nobody carries anything on
+  server.timeout = 0; // heads and kept-alive connections have limits of their own, and so has what is carried
   server.on('request', (req: IncomingMessage, res: ServerResponse) => handlers.request(req, res));
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
     // A client that is refused without "continue" may or may not send its body: nobody could tell it from the next

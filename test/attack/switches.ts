@@ -25,8 +25,8 @@ export const switches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/proxy/request-headers.ts',
-        'isManagedHeader(folded, target.managed) || target.identity.folded.has(folded)',
-        'isManagedHeader(folded)',
+        ' || target.identity.folded.has(folded) || target.managed?.has(folded) === true',
+        '',
       ),
     ],
     noticed: ['A1'],

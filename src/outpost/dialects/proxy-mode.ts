@@ -21,7 +21,7 @@ import { presentRefusal } from './refusal.ts';
 /** Logins begun here use the newer generation's addresses. */
 const GENERATION: Generation = 'outpost';
 
-export async function answerProxyMode(exchange: Exchange, site: Site, identity: Identity): Promise<void> {
+export function answerProxyMode(exchange: Exchange, site: Site, identity: Identity): void | Promise<void> {
   const { request, services } = exchange;
   const decision = decide({
     identity,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { CodedError } from '../../contract/errors.ts';
+import { atEndOfTurn } from '../end-of-turn.ts';
 import { sendEarlyHints } from './early-hints.ts';
 import { requestHeaders } from './request-headers.ts';
 import { responseHeaders, responseTrailers } from './response-headers.ts';
@@ -34,6 +35,9 @@ export interface Plan {
 const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const CLOSED_CONNECTION: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', UPSTREAM_RESET, 'ECONNRESET', 'EPIPE']);
 
+/** Bodies up to this size are written in one piece with their head; larger ones are not worth the copy. */
+const ONE_WRITE = 16 * 1024;
+
 /** One request on its way: undici's handler on one side, the client's response on the other. */
 export class Carrier implements Dispatcher.DispatchHandler {
   readonly #req: IncomingMessage;
@@ -41,13 +45,22 @@ export class Carrier implements Dispatcher.DispatchHandler {
   readonly #limits: CarryLimits;
   readonly #onDone: ((outcome: CarryOutcome) => void) | undefined;
   readonly #fail: (error: CodedError) => void;
-  readonly #socketTimeout: number;
   readonly #started = performance.now();
   readonly #hasBody: boolean;
   #plan: Plan | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #repeated = false;
   #answered = false;
+  /** the head was handed to the connection */
+  #flushed = false;
+  /** the part of the body that came with the head and waits with it */
+  #first: Buffer | undefined;
+  /** the whole answer is here */
+  #ended = false;
+  /** the application answered before it had the whole body: what still comes belongs to no request */
+  #leftover = false;
+  /** a limit was set on the client's connection */
+  #limited = false;
   #done = false;
 
   constructor(
@@ -61,7 +74,6 @@ export class Carrier implements Dispatcher.DispatchHandler {
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.#onDone = options.onDone;
     this.#fail = fail;
-    this.#socketTimeout = res.socket?.timeout ?? 0;
     const length = req.headers['content-length'];
     this.#hasBody = req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
   }
@@ -69,13 +81,15 @@ export class Carrier implements Dispatcher.DispatchHandler {
   start(plan: Plan): void {
     this.#plan = plan;
     this.#res.on('close', this.#clientClosed);
-    this.#res.on('drain', this.#drained);
-    this.#res.setTimeout(this.#hasBody ? this.#limits.clientSends : 0, this.#stalled);
-    if (this.#hasBody) this.#req.once('end', () => this.#res.socket?.setTimeout(0));
-    this.#dispatch();
+    if (this.#hasBody) {
+      this.#limit(this.#limits.clientSends);
+      this.#req.once('end', () => this.#limit(0));
+    }
+    atEndOfTurn(() => this.#dispatch());
   }
 
   #dispatch(): void {
+    if (this.#done) return; // the client left before
     const { dispatcher, path, requestHeaders: headers } = this.#plan!;
     try {
       dispatcher.dispatch(
@@ -108,8 +122,18 @@ export class Carrier implements Dispatcher.DispatchHandler {
     this.#answered = true;
     const headers = this.#plan!.responseHeaders(rawText(controller.rawHeaders), status !== 204);
     res.writeHead(status, message ?? '', headers);
-    // an event stream is silent at first: its head must not wait for its first event
-    setImmediate(() => !res.writableEnded && !res.destroyed && res.flushHeaders());
+    atEndOfTurn(() => this.#flush());
+  }
+
+  /** Hands on what has come of the answer. An event stream is silent at first: its head does not wait for an event. */
+  #flush(): void {
+    if (this.#flushed || this.#res.destroyed) return;
+    this.#flushed = true;
+    const first = this.#first;
+    this.#first = undefined;
+    if (this.#ended) this.#end(first);
+    else if (first === undefined) this.#res.flushHeaders();
+    else this.#write(first);
   }
 
   /** 103 Early Hints is passed on, other interim answers mean nothing beyond this connection. */
@@ -122,10 +146,21 @@ export class Carrier implements Dispatcher.DispatchHandler {
     );
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#done || this.#res.write(chunk)) return;
-    controller.pause();
-    this.#res.socket?.setTimeout(this.#limits.clientReceives);
+  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#done) return;
+    if (!this.#flushed && this.#first === undefined) {
+      this.#first = chunk;
+      return;
+    }
+    this.#flush();
+    this.#write(chunk);
+  }
+
+  #write(chunk: Buffer): void {
+    if (this.#res.write(chunk)) return;
+    this.#controller?.pause();
+    this.#res.once('drain', this.#drained);
+    this.#limit(this.#limits.clientReceives);
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -133,11 +168,19 @@ export class Carrier implements Dispatcher.DispatchHandler {
     const res = this.#res;
     const trailers = responseTrailers(rawText(controller.rawTrailers));
     if (trailers.length > 0 && res.chunkedEncoding) res.addTrailers(trailers);
-    const { socket } = res;
-    // the application answered before it had the whole body: what still comes belongs to no request
-    const leftover = this.#hasBody && !this.#req.complete;
+    this.#leftover = this.#hasBody && !this.#req.complete;
+    this.#ended = true;
     this.#finish('complete');
-    res.end(() => leftover && socket?.destroySoon());
+    if (this.#flushed) this.#end(undefined);
+  }
+
+  #end(last: Buffer | undefined): void {
+    const res = this.#res;
+    const { socket } = res;
+    if (this.#leftover) res.once('finish', () => socket?.destroySoon());
+    // as text, head and body are one write; latin1 keeps every byte
+    if (last !== undefined && last.length <= ONE_WRITE) res.end(last.toString('latin1'), 'latin1');
+    else res.end(last);
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -166,9 +209,16 @@ export class Carrier implements Dispatcher.DispatchHandler {
 
   readonly #drained = (): void => {
     if (this.#done) return;
-    this.#res.socket?.setTimeout(0);
+    this.#limit(0);
     this.#controller?.resume();
   };
+
+  /** How long the client may keep us waiting from now on, ms; 0 = it is not its turn. */
+  #limit(ms: number): void {
+    if (!this.#limited) this.#res.on('timeout', this.#stalled);
+    this.#limited = true;
+    this.#res.socket?.setTimeout(ms);
+  }
 
   readonly #clientClosed = (): void => {
     if (this.#done) return;
@@ -187,9 +237,10 @@ export class Carrier implements Dispatcher.DispatchHandler {
   #finish(result: CarryOutcome['result']): void {
     this.#done = true;
     this.#res.off('close', this.#clientClosed);
-    this.#res.off('drain', this.#drained);
-    this.#res.off('timeout', this.#stalled);
-    this.#res.socket?.setTimeout(this.#socketTimeout);
+    if (this.#limited) {
+      this.#res.off('drain', this.#drained).off('timeout', this.#stalled);
+      this.#res.socket?.setTimeout(0);
+    }
     this.#onDone?.({ duration: performance.now() - this.#started, result });
   }
 }

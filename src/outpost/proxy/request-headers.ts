@@ -29,6 +29,7 @@ const FORWARDED: ReadonlyMap<string, 'made' | 'passed' | 'dropped'> = new Map([
 
 /** Handled apart from the list: routing and expectations are ours to answer. */
 const OURS: ReadonlySet<string> = new Set(['host', 'expect']);
+const NONE: ReadonlySet<string> = new Set();
 
 /** What of a {@link ProxyTarget} decides about request headers. */
 export type RequestIngredients = Pick<
@@ -50,27 +51,72 @@ export function requestHeaders(raw: readonly string[], target: RequestIngredient
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!;
     const value = raw[i + 1]!;
-    const lower = name.toLowerCase();
-    if (lower === 'te') trailers ||= /(^|,)\s*trailers\s*(;|,|$)/i.test(value);
-    if (OURS.has(lower) || isHopByHop(lower, named)) continue;
-    if (lower === 'cookie') {
-      const kept = withoutOwnCookies(value);
-      if (kept !== '') out.push(name, kept);
-      continue;
+    const { lower, folded, treatment } = nameFacts(name);
+    // before anything else: the connection header that announces `TE` names it as well
+    if (treatment === 'te') trailers ||= /(^|,)\s*trailers\s*(;|,|$)/i.test(value);
+    if (named.has(lower) || target.identity.folded.has(folded) || target.managed?.has(folded) === true) continue;
+    switch (treatment) {
+      case 'kept':
+        out.push(name, value);
+        break;
+      case 'passed':
+        if (target.trusted) out.push(name, value);
+        break;
+      case 'cookie': {
+        const kept = withoutOwnCookies(value);
+        if (kept !== '') out.push(name, kept);
+        break;
+      }
+      case 'x-forwarded-for':
+        if (target.trusted) before.push(value);
+        break;
+      case 'te':
+      case 'dropped':
+        break;
     }
-    const folded = foldHeaderName(lower);
-    if (isManagedHeader(folded, target.managed) || target.identity.folded.has(folded)) continue;
-    const forwarded = FORWARDED.get(folded);
-    if (forwarded === 'made' && lower === 'x-forwarded-for' && target.trusted) before.push(value);
-    // `X_Real_IP` and the like are never the header a proxy in front of us sends
-    if (forwarded && !(forwarded === 'passed' && target.trusted && lower === folded)) continue;
-    out.push(name, value);
   }
   if (trailers) out.push('TE', 'trailers');
-  out.push('X-Forwarded-For', [...before, target.peer].join(', '));
+  before.push(target.peer);
+  out.push('X-Forwarded-For', before.join(', '));
   out.push('X-Forwarded-Host', target.originalHost, 'X-Forwarded-Proto', target.scheme);
   for (const part of target.identity.flat) out.push(part);
   return out;
+}
+
+interface NameFacts {
+  readonly lower: string;
+  readonly folded: string;
+  readonly treatment: 'kept' | 'passed' | 'dropped' | 'cookie' | 'te' | 'x-forwarded-for';
+}
+
+/** Names as they were sent, and what becomes of them. Browsers send the same few again and again. */
+const known = new Map<string, NameFacts>();
+const MAX_KNOWN = 1024;
+const MAX_KNOWN_LENGTH = 64;
+
+function nameFacts(name: string): NameFacts {
+  const found = known.get(name);
+  if (found !== undefined) return found;
+  const lower = name.toLowerCase();
+  const folded = foldHeaderName(lower);
+  const facts = { lower, folded, treatment: treatmentOf(lower, folded) };
+  if (name.length <= MAX_KNOWN_LENGTH) {
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(name, facts);
+  }
+  return facts;
+}
+
+function treatmentOf(lower: string, folded: string): NameFacts['treatment'] {
+  if (lower === 'te') return 'te';
+  if (OURS.has(lower) || isHopByHop(lower, NONE)) return 'dropped';
+  if (lower === 'cookie') return 'cookie';
+  if (isManagedHeader(folded)) return 'dropped';
+  if (lower === 'x-forwarded-for') return 'x-forwarded-for';
+  const forwarded = FORWARDED.get(folded);
+  if (forwarded === undefined) return 'kept';
+  // `X_Real_IP` and the like are never the header a proxy in front of us sends
+  return forwarded === 'passed' && lower === folded ? 'passed' : 'dropped';
 }
 
 function valuesOf(raw: readonly string[], lower: string): string[] {
