@@ -77,7 +77,7 @@ export function denialPage(options: DenialPageOptions): RenderedPage {
 
 /** One sentence of good news with what can be done next. */
 export function donePage(
-  options: PageSurroundings & { title: string; what: string; actions?: readonly HtmlValue[] },
+  options: PageSurroundings & { title: string; what: string; more?: string; actions?: readonly HtmlValue[] },
 ): RenderedPage {
   return page({
     ...surroundings(options),
@@ -85,7 +85,7 @@ export function donePage(
     body: html`<div class="card">
       <h1>${options.title}</h1>
       <p>${options.what}</p>
-      ${actionRow(options.actions ?? [])}
+      ${options.more !== undefined && html`<p>${options.more}</p>`} ${actionRow(options.actions ?? [])}
     </div>`,
   });
 }

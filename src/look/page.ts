@@ -22,6 +22,8 @@ export interface PageOptions {
   script?: string | undefined;
   /** the script may ask this server */
   connect?: boolean;
+  /** what requests from this page say about it; default: its address, to this server only */
+  referrer?: 'origin';
   /** further CSP sources forms may lead to; a form's redirects count too (Chromium checks each hop) */
   formTargets?: readonly string[];
   /** further CSP sources of images: origins of application icons */
@@ -77,7 +79,7 @@ ${script !== undefined && trusted(`<script>${script}</script>`)}
       'X-Content-Type-Options': 'nosniff',
       'X-Frame-Options': 'DENY',
       // not no-referrer: with it browsers send `Origin: null` with our own forms, which the origin check refuses
-      'Referrer-Policy': 'same-origin',
+      'Referrer-Policy': options.referrer === 'origin' ? 'strict-origin' : 'same-origin',
     },
   };
 }

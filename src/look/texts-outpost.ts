@@ -20,6 +20,13 @@ const english = {
     todo: 'Open it in a window of its own and sign in there. Then reload this page.',
   },
 
+  tooLong: {
+    title: 'Sign in',
+    what: (application: string) =>
+      `You have to sign in to ${application}. The address you opened is too long to be taken along.`,
+    todo: 'Sign in in a new window and leave this page open. It goes on to your address when you come back here; if not, reload it.',
+  },
+
   /** code -> status, title, what happened, what to do */
   errors: {
     'not-ready': {

@@ -141,13 +141,34 @@ export function sendFramed(exchange: Exchange, site: Site, loginUrl: string): vo
   const page = donePage({
     title,
     what: `${what(site.application)} ${todo}`,
-    actions: [html`<a class="button" href="${loginUrl}" target="_blank" rel="noopener">${outpostTexts.signIn}</a>`],
+    actions: [newWindow(loginUrl, outpostTexts.signIn)],
     ...around(exchange),
   });
   // the one page that is meant for frames: it holds nothing but the link
   const { 'X-Frame-Options': _denied, 'Content-Security-Policy': policy = '', ...headers } = page.headers;
   const framable = policy.replace(/;?\s*frame-ancestors [^;]*/, '');
   sendPage(exchange.res, 401, { ...page, headers: { ...headers, 'Content-Security-Policy': framable } });
+}
+
+/** The address is too long for a login to lead back to it: a page that keeps it, and a login beside it. */
+export function sendTooLong(exchange: Exchange, site: Site, loginUrl: string, setCookies: readonly string[]): void {
+  const { title, what, todo } = outpostTexts.tooLong;
+  const page = donePage({
+    title,
+    what: what(site.application),
+    more: todo,
+    actions: [newWindow(loginUrl, outpostTexts.signIn)],
+    script: RELOAD_WHEN_SEEN,
+    ...around(exchange),
+  });
+  sendPage(exchange.res, 401, page, cookieHeaders(setCookies));
+}
+
+/** Comes back to life when the person comes back from the login, and asks for the same address again. */
+const RELOAD_WHEN_SEEN = 'document.addEventListener("visibilitychange",()=>{if(!document.hidden)location.reload()});';
+
+function newWindow(address: string, label: string): HtmlValue {
+  return html`<a class="button" href="${address}" target="_blank" rel="noopener">${label}</a>`;
 }
 
 /** 401 for programs: where a person can sign in. */

@@ -33,6 +33,8 @@ export interface ControlPlane {
 
 /** Longer than the workers keep idle connections (undici), so that it is never this side that closes one in use. */
 const KEEP_ALIVE_MS = 75_000;
+/** As much as the workers take (supervise/listener.ts). */
+const MAX_HEAD_BYTES = 64 * 1024;
 
 /**
  * Opens everything and listens.
@@ -78,6 +80,7 @@ export async function buildApp(ctx: ServerContext, credentials: LinkCredentials)
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }), // workers keep the access log
     keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { maxHeaderSize: MAX_HEAD_BYTES },
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 300 },
     genReqId: (raw) => {

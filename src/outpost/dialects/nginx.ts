@@ -13,7 +13,7 @@ import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
-import { renewalDue } from '../session/renewal.ts';
+import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
 import { namesAnotherSite, originalAddress, originalMethod } from './original-address.ts';
@@ -66,7 +66,10 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
     rawHeaders: request.rawHeaders,
     clients: site.clients,
     kind: requestKind(request),
-    renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request),
+    renew:
+      renewalDue(services, site, identity, request) &&
+      isRepeatableNavigation(request) &&
+      canRenewAt(request.headers.originalUrl ?? request.headers.originalUri),
   });
 }
 

@@ -13,7 +13,7 @@ import { carry } from '../proxy/carry.ts';
 import { NO_IDENTITY } from '../proxy/target.ts';
 import type { ProxyTarget } from '../proxy/target.ts';
 import type { Reason } from '../reasons.ts';
-import { renewalDue } from '../session/renewal.ts';
+import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { readPath } from '../sites/canonical-path.ts';
 import type { Site } from '../sites/site.ts';
 import { presentRefusal } from './refusal.ts';
@@ -31,7 +31,8 @@ export function answerProxyMode(exchange: Exchange, site: Site, identity: Identi
     rawHeaders: request.rawHeaders,
     clients: site.clients,
     kind: requestKind(request),
-    renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request),
+    renew:
+      renewalDue(services, site, identity, request) && isRepeatableNavigation(request) && canRenewAt(request.rawTarget),
   });
   if (decision.verdict !== 'allow') {
     return presentRefusal(exchange, site, GENERATION, decision, site.external.origin + request.rawTarget);

@@ -10,7 +10,7 @@ import type { Identity } from '../identify/identify.ts';
 import type { NormalisedRequest } from '../listen/request.ts';
 import { answerLoginEndpoint, loginEndpoint } from '../login/endpoints.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
-import { renewalDue } from '../session/renewal.ts';
+import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { readPath } from '../sites/canonical-path.ts';
 import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
@@ -70,7 +70,8 @@ export function answerRelayed(
     rawHeaders: request.rawHeaders,
     clients: site.clients,
     kind: requestKind(request),
-    renew: renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method),
+    renew:
+      renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method) && canRenewAt(target),
   });
   if (decision.verdict === 'allow') return sendPermit(exchange, site, generation, decision);
   neverPass(res);

@@ -2,8 +2,9 @@
 import type { Generation } from '../../contract/paths.ts';
 import { sendRedirect } from '../answer.ts';
 import type { Exchange } from '../exchange.ts';
+import { sendTooLong } from '../pages.ts';
 import type { AttemptState } from '../session/attempt.ts';
-import { redirectUri } from '../sites/site.ts';
+import { ownEndpoint, redirectUri } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 
 export interface LoginRequest {
@@ -13,7 +14,10 @@ export interface LoginRequest {
   purpose: AttemptState['purpose'];
 }
 
-/** Begins an attempt and redirects to the authorize endpoint. */
+/**
+ * Begins an attempt and redirects to the authorize endpoint. An address too long to be taken along is kept by a page
+ * that stays open meanwhile; a renewal is left for another address then.
+ */
 export async function sendToLogin(
   exchange: Exchange,
   site: Site,
@@ -23,6 +27,11 @@ export async function sendToLogin(
 ): Promise<void> {
   const { request, res, services } = exchange;
   const attempt = await site.attempts.begin({ ...login, now: services.now() }, request.headers.cookie);
+  if (attempt === undefined) {
+    if (login.purpose === 'renew') sendRedirect(res, login.target, setCookies);
+    else sendTooLong(exchange, site, ownEndpoint(site, generation, '/start'), setCookies);
+    return;
+  }
   const url = new URL(site.endpoints.authorize);
   const parameters: Record<string, string> = {
     client_id: site.provider.client_id,

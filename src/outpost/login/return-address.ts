@@ -3,8 +3,8 @@ import { CALLBACK_SIGNATURE, LOGOUT_SIGNATURE, outpostPath } from '../../contrac
 import { isBelow } from '../sites/cookie-domain.ts';
 import type { Site } from '../sites/site.ts';
 
-/** Longer ones would not survive the way through the login. */
-const MAX_LENGTH = 8192;
+/** No request head is longer. What a login can take along is decided where it begins. */
+const MAX_LENGTH = 65_536;
 // control characters, DEL and backslash: browsers drop or bend them before they read the rest
 const FORBIDDEN = /[\u0000-\u001f\u007f\\]/;
 

@@ -11,7 +11,12 @@ import type { SealKey } from './sealed.ts';
 export const ATTEMPT_LIFE_S = 15 * 60;
 /** More at once is no person. The oldest goes. */
 const MAX_ATTEMPTS = 8;
-/** Sealed states above this make addresses some proxies refuse; the target is left out then. */
+/** Longer addresses come from nowhere: nginx takes 8 KiB. */
+const MAX_TARGET = 8192;
+/**
+ * The redirects of a login hold the state and some hundred bytes more, and nginx in front of the identity server takes
+ * heads of 4 KiB unless told otherwise (measured). Sealed, 6 kB of what people have in addresses are about 1.5 kB.
+ */
 const MAX_STATE = 3000;
 
 /** What only the browser knows. */
@@ -54,18 +59,23 @@ export class Attempts {
     this.#prefix = `${options.cookieName}_a`;
   }
 
-  /** @returns values for the authorize address, and the Set-Cookie texts that belong to them */
+  /**
+   * @returns values for the authorize address, and the Set-Cookie texts that belong to them; `undefined` when the
+   *   target is too long to be taken along
+   */
   async begin(
     request: { target: string; round: number; purpose: AttemptState['purpose']; now: number },
     cookies: string | undefined,
-  ): Promise<{ state: string; nonce: string; codeChallenge: string; setCookies: string[] }> {
+  ): Promise<{ state: string; nonce: string; codeChallenge: string; setCookies: string[] } | undefined> {
     const { target, round, purpose, now } = request;
+    if (target.length > MAX_TARGET) return undefined;
     // the time first, so that names sort by age
     const id = Math.floor(now / 1000).toString(36) + randomBytes(6).toString('hex');
     const secrets: AttemptSecrets = { id, verifier: randomText(), nonce: randomText() };
     const value = await seal(this.#sealKey('attempt'), JSON.stringify(secrets));
-    let state = await this.#sealState({ id, target, round, created: now, purpose });
-    if (state.length > MAX_STATE) state = await this.#sealState({ id, target: '', round, created: now, purpose });
+    const state = await this.#sealState({ id, target, round, created: now, purpose });
+    // one that starts over came this way already
+    if (state.length > MAX_STATE && round === 0) return undefined;
     const { scope } = this.#options;
     return {
       state,

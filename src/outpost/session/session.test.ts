@@ -216,8 +216,11 @@ describe('attempts', () => {
     cookieName: 'authentik_proxy_0',
     scope,
   });
-  const begin = (target: string, cookies?: string, now = Date.now()) =>
-    attempts.begin({ target, round: 0, purpose: 'login', now }, cookies);
+  const begin = async (target: string, cookies?: string, now = Date.now()) => {
+    const begun = await attempts.begin({ target, round: 0, purpose: 'login', now }, cookies);
+    assert.ok(begun);
+    return begun;
+  };
   const pairOf = (setCookies: string[]) => setCookies[0]?.split(';')[0] ?? '';
 
   it('are small, and come back with state and cookie only', async () => {
@@ -248,9 +251,20 @@ describe('attempts', () => {
     assert.ok(cookies[0]?.includes(`_a${(1_700_000_004).toString(36)}`));
   });
 
-  it('leave out a target that makes the address too long', async () => {
-    const long = await begin(`http://app.test/${randomBytes(4000).toString('hex')}`);
-    assert.ok(long.state.length < 3000);
-    assert.equal(attempts.readState(long.state)?.target, '');
+  it('take along 6 kB of what people have in addresses, and say so when it is too much', async () => {
+    const panels = Array.from({ length: 60 }, (_, id) => ({ id, expr: `sum(rate(http_${id * 7919}_total[5m]))` }));
+    for (const query of [encodeURIComponent(JSON.stringify(panels)), randomBytes(1900).toString('base64url')]) {
+      const { state } = await begin(`http://app.test/?q=${query}`);
+      assert.ok(state.length <= 3000, `${query.length} -> ${state.length}`);
+      assert.equal(attempts.readState(state)?.target, `http://app.test/?q=${query}`);
+    }
+    const asked = { round: 0, purpose: 'login', now: Date.now() } as const;
+    const tooMuch = `http://app.test/?q=${randomBytes(2500).toString('base64url')}`;
+    assert.equal(await attempts.begin({ ...asked, target: tooMuch }, undefined), undefined);
+    assert.equal(
+      await attempts.begin({ ...asked, target: `http://app.test/${'a'.repeat(9000)}` }, undefined),
+      undefined,
+    );
+    assert.ok(await attempts.begin({ ...asked, round: 1, target: tooMuch }, undefined), 'it came this way already');
   });
 });

@@ -123,7 +123,10 @@ function sendLogin(
     ...surroundings(ctx, request),
     title: heading,
     body,
-    ...(again ? {} : { script: FOLLOW_OTHER_TABS, connect: true }),
+    // what an application is asked for may be long, and stands in this address: not once more in each request from here
+    referrer: 'origin',
+    script: again ? KEEP_FRAGMENT : KEEP_FRAGMENT + FOLLOW_OTHER_TABS,
+    connect: !again,
     imageSources: icon?.source === undefined ? [] : [icon.source],
     // The POST is answered with redirects that end at the application, and Chromium checks every hop against
     // form-action. Where an application sends people next is not ours to know, hence whole schemes, and only here.
@@ -185,12 +188,21 @@ function sendLimited(ctx: ServerContext, request: FastifyRequest, reply: Fastify
 }
 
 /**
+ * The part behind `#` never reaches a server. Browsers carry it over redirects: from the address first asked for to this
+ * page, and from where the form is sent to the application. Between the two only the page itself can hand it on.
+ */
+const KEEP_FRAGMENT =
+  'const f=document.forms[0];if(location.hash)f.setAttribute("action",f.getAttribute("action")+location.hash);';
+
+/**
  * When another tab of this browser signs in, this one goes on by itself. The submitting tab announces itself; the
  * others then look whether this page already answers with a redirect. A tab that comes to the front looks as well.
  */
 const FOLLOW_OTHER_TABS =
   'const c=new BroadcastChannel("gatehouse-login");' +
-  'const look=()=>fetch(location.href,{redirect:"manual"}).then(r=>{if(r.type==="opaqueredirect")location.replace(location.href)}).catch(()=>{});' +
+  // an address that differs before its #, or browsers would only scroll
+  'const again=()=>location.pathname+(location.search?location.search+"&":"?")+location.hash;' +
+  'const look=()=>fetch(location.href,{redirect:"manual"}).then(r=>{if(r.type==="opaqueredirect")location.replace(again())}).catch(()=>{});' +
   'c.onmessage=()=>{for(const s of[400,1200,3000,8000])setTimeout(look,s)};' +
   'document.addEventListener("visibilitychange",()=>{if(!document.hidden)look()});' +
   'document.forms[0].addEventListener("submit",()=>c.postMessage(1));';
