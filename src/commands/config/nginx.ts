@@ -1,58 +1,31 @@
 /** nginx as a program of its own: `auth_request` (spec/outpost.md 20.1). */
 import { OUTPOST_PREFIX } from '../../contract/paths.ts';
 import { COPIED, OWN_COOKIE, REMOVED } from './headers.ts';
+import { intro } from './intro.ts';
 import type { Address, ConfigValues } from './values.ts';
 
 /** @returns text for a file that nginx includes at http level */
 export function nginx(values: ConfigValues): string {
-  switch (values.mode) {
-    case 'forward_single':
-      return join(
-        intro(
-          values,
-          `One application behind nginx, asked for by Gatehouse (mode "Forward auth, single application").`,
-        ),
-        maps,
-        applicationServer(values),
-      );
-    case 'forward_domain':
-      return join(
-        intro(
-          values,
-          `Applications below ${values.domain} behind nginx, asked for by Gatehouse (mode "Forward auth, domain level").`,
-        ),
-        maps,
-        '# One such block for each application.',
-        applicationServer(values),
-        '# The login itself, and the identity server.',
-        gatehouseServer(values, values.login),
-      );
-    case 'proxy':
-      return join(
-        intro(values, 'nginx in front of Gatehouse, which proxies the application itself (mode "Proxy").'),
-        maps,
-        gatehouseServer(values, values.application),
-      );
-  }
+  const where = 'put this file where nginx includes files at http level, for example /etc/nginx/conf.d/';
+  const certificates = values.application.scheme === 'https' ? ' and give the certificates their paths' : '';
+  return `${[...intro(values, 'nginx', where + certificates), maps, ...servers(values)].join('\n')}\n`;
 }
 
-const join = (...parts: string[]) => `${parts.join('\n')}\n`;
-
-function intro(values: ConfigValues, what: string): string {
-  const places: [string, string][] = [[values.application.authority, 'the application, as people type it']];
-  if (values.mode === 'forward_domain')
-    places.push([values.login.authority, 'the login: external host of the provider']);
-  if (values.mode !== 'proxy') places.push([values.upstream.authority, 'the application, as nginx reaches it']);
-  places.push([values.outpost.authority, 'Gatehouse']);
-  const width = Math.max(...places.map(([place]) => place.length)) + 3;
-  return [
-    `# ${what}`,
-    `# Provider: ${values.title}. Put this file where nginx includes files at http level, for example in`,
-    '# /etc/nginx/conf.d/, and check what it names:',
-    ...places.map(([place, meaning]) => `#   ${place.padEnd(width)}${meaning}`),
-    ...(values.application.scheme === 'https' ? ['#   the certificate and its key'] : []),
-    '',
-  ].join('\n');
+function servers(values: ConfigValues): string[] {
+  switch (values.mode) {
+    case 'forward_single':
+      return [applicationServer(values)];
+    case 'forward_domain':
+      return [
+        '# One such block for each application.',
+        applicationServer(values),
+        '',
+        '# The login itself, and the identity server.',
+        gatehouseServer(values, values.login),
+      ];
+    case 'proxy':
+      return [gatehouseServer(values, values.application)];
+  }
 }
 
 /** Each step takes out one run of our cookies: nginx has no "replace all". */
@@ -140,6 +113,7 @@ function applicationServer(values: ConfigValues): string {
     ...verified(upstream),
     ...carried,
     '        proxy_set_header Host $http_host;',
+    '        proxy_set_header X-Forwarded-Host $http_host;',
     '        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;',
     '        proxy_set_header X-Forwarded-Proto $scheme;',
     '        proxy_set_header Cookie $gatehouse_cookie;',
@@ -159,7 +133,7 @@ function applicationServer(values: ConfigValues): string {
     '        # (additionalHeaders) need two lines like these.',
     ...authorization,
     '',
-    '        # Names of the older generation, which nobody sets here.',
+    '        # Names of the older generation, which nobody sets here, and addresses that some frameworks would open instead.',
     ...REMOVED.map((name) => `        proxy_set_header ${name} "";`),
     '    }',
     '',

@@ -1,0 +1,78 @@
+/** Caddy: `forward_auth` (spec/outpost.md 20.3). */
+import { IDENTITY_HEADERS } from '../../contract/headers.ts';
+import { OUTPOST_PREFIX } from '../../contract/paths.ts';
+import { REMOVED } from './headers.ts';
+import { intro } from './intro.ts';
+import type { Address, ConfigValues } from './values.ts';
+
+/** @returns a Caddyfile, or a part of one */
+export function caddy(values: ConfigValues): string {
+  return `${[...intro(values, 'Caddy', 'put this into the Caddyfile'), ...sites(values)].join('\n')}\n`;
+}
+
+function sites(values: ConfigValues): string[] {
+  switch (values.mode) {
+    case 'forward_single':
+      return applicationSite(values);
+    case 'forward_domain':
+      return [
+        '# One such block for each application.',
+        ...applicationSite(values),
+        '',
+        '# The login itself, and the identity server.',
+        ...gatehouseSite(values, values.login),
+      ];
+    case 'proxy':
+      return gatehouseSite(values, values.application);
+  }
+}
+
+function applicationSite({ application, outpost, upstream, basicAuth }: ConfigValues): string[] {
+  return [
+    `${application.origin} {`,
+    '\t# In this order: Caddy sorts directives outside of "route".',
+    '\troute {',
+    '\t\t# These paths belong to Gatehouse and need no login.',
+    `\t\t@gatehouse path ${OUTPOST_PREFIX} ${OUTPOST_PREFIX}/*`,
+    `\t\treverse_proxy @gatehouse ${outpost.origin} {`,
+    ...(outpost.scheme === 'https' ? ['\t\t\theader_up Host {hostport}'] : []),
+    '\t\t}',
+    '',
+    '\t\t# Nobody but Gatehouse says who somebody is, in whatever spelling.',
+    '\t\trequest_header -*Authentik*',
+    '\t\trequest_header -*Gatehouse*',
+    ...REMOVED.map((name) => `\t\trequest_header -${name}`),
+    ...REMOVED.map((name) => `\t\trequest_header -${name.replaceAll('-', '_')}`),
+    '',
+    '\t\t# Ask; anything but a yes goes to the visitor as it is. Capitals matter here.',
+    `\t\tforward_auth ${outpost.origin} {`,
+    `\t\t\turi ${OUTPOST_PREFIX}/auth/caddy`,
+    ...(outpost.scheme === 'https' ? ['\t\t\theader_up Host {hostport}'] : []),
+    `\t\t\tcopy_headers ${IDENTITY_HEADERS.join(' ')}`,
+    '\t\t\t# Credentials for the application (basic_auth_enabled of the provider), and headers of your own:',
+    `\t\t\t${basicAuth ? '' : '# '}copy_headers Authorization`,
+    '\t\t\t# Only if something you run stands in front of Caddy: its addresses.',
+    '\t\t\t# trusted_proxies 192.0.2.1',
+    '\t\t}',
+    '',
+    '\t\t# The application does not need our cookies.',
+    '\t\trequest_header Cookie "(?i)(^|; *)authentik_(proxy_[^=;]*|session|csrf)=[^;]*" ""',
+    '\t\trequest_header Cookie "^; *" ""',
+    '',
+    `\t\treverse_proxy ${upstream.origin} {`,
+    ...(upstream.scheme === 'https' ? ['\t\t\theader_up Host {hostport}'] : []),
+    '\t\t\tflush_interval -1',
+    '\t\t}',
+    '\t}',
+    '}',
+  ];
+}
+
+const gatehouseSite = ({ outpost }: ConfigValues, address: Address) => [
+  `${address.origin} {`,
+  `\treverse_proxy ${outpost.origin} {`,
+  ...(outpost.scheme === 'https' ? ['\t\theader_up Host {hostport}'] : []),
+  '\t\tflush_interval -1',
+  '\t}',
+  '}',
+];

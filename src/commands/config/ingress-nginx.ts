@@ -1,0 +1,114 @@
+/** ingress-nginx in Kubernetes (spec/outpost.md 20.1). */
+import { OUTPOST_PREFIX } from '../../contract/paths.ts';
+import { COPIED, OWN_COOKIE, REMOVED } from './headers.ts';
+import { intro } from './intro.ts';
+import { clusterOrigin, serviceOf } from './kubernetes.ts';
+import type { Service } from './kubernetes.ts';
+import type { Address, ConfigValues } from './values.ts';
+
+/** @returns manifests for `kubectl apply` */
+export function ingressNginx(values: ConfigValues): string {
+  const where = 'kubectl apply -f this file; names of services, namespaces and certificates are those of your cluster';
+  return `${[
+    ...intro(values, 'ingress-nginx', where),
+    documents(values)
+      .map((lines) => lines.join('\n'))
+      .join('\n---\n'),
+  ].join('\n')}\n`;
+}
+
+function documents(values: ConfigValues): string[][] {
+  const gatehouse = serviceOf(values.outpost, 'gatehouse');
+  const own = (address: Address, name: string, path: string, why: string) => [
+    why,
+    ...ingress(address, name, gatehouse, path, values.outpost.scheme === 'https' ? [HTTPS_BACKEND] : []),
+  ];
+  const name = `app-${values.slug}`;
+  const login = '# The login itself, and the identity server.';
+  if (values.mode === 'proxy') return [own(values.application, name, '/', '# Every request is for Gatehouse.')];
+  return [
+    applicationIngress(values, gatehouse),
+    own(values.application, `${name}-login`, OUTPOST_PREFIX, '# These paths belong to Gatehouse and need no login.'),
+    ...(values.mode === 'forward_domain' ? [own(values.login, 'gatehouse', '/', login)] : []),
+  ];
+}
+
+const HTTPS_BACKEND = 'nginx.ingress.kubernetes.io/backend-protocol: "HTTPS"';
+
+/** `set` and `if` in place of `map`, which a snippet cannot hold. */
+export const cookieSnippet: readonly string[] = [
+  'set $gatehouse_cookie $http_cookie;',
+  ...[1, 2, 3].map(
+    (step) =>
+      `if ($gatehouse_cookie ~ "^(?<gh_before_${step}>|.*?; )(?:${OWN_COOKIE}(?:; |$))+(?<gh_after_${step}>.*)$") { set $gatehouse_cookie "$gh_before_${step}$gh_after_${step}"; }`,
+  ),
+  'proxy_set_header Cookie $gatehouse_cookie;',
+  ...REMOVED.map((name) => `proxy_set_header ${name} "";`),
+];
+
+function applicationIngress(values: ConfigValues, gatehouse: Service): string[] {
+  const { application, login, mode, outpost, upstream, slug, basicAuth } = values;
+  const question = clusterOrigin(outpost.scheme, gatehouse);
+  const start = (mode === 'forward_domain' ? login : application).origin;
+  const copied = ['Set-Cookie', ...COPIED, ...(basicAuth ? ['Authorization'] : [])];
+  const annotation = (name: string, value: string) => `nginx.ingress.kubernetes.io/${name}: ${value}`;
+  return [
+    '# The two snippets are switched off in ingress-nginx from 1.9 on, unless its ConfigMap says',
+    '# allow-snippet-annotations: "true" (and, from 1.12 on, annotations-risk-level: Critical). Both are needed: the first',
+    '# tells Gatehouse which application is asked about, the second keeps the login cookies from the application.',
+    ...ingress(application, `app-${slug}`, serviceOf(upstream, `app-${slug}`), '/', [
+      annotation('auth-url', `"${question}${OUTPOST_PREFIX}/auth/nginx"`),
+      annotation('auth-signin', `"${start}${OUTPOST_PREFIX}/start?rd=$scheme://$http_host$escaped_request_uri"`),
+      '# Headers of your own (additionalHeaders), and Authorization for basic_auth_enabled, join this list.',
+      annotation('auth-response-headers', `"${copied.join(',')}"`),
+      annotation('auth-snippet', '|'),
+      ...questionSnippet.map((line) => `  ${line}`),
+      annotation('configuration-snippet', '|'),
+      ...cookieSnippet.map((line) => `  ${line}`),
+      annotation('proxy-buffering', '"off"'),
+      annotation('proxy-buffer-size', '"32k"'),
+      annotation('proxy-buffers-number', '"8"'),
+      annotation('proxy-read-timeout', '"3600"'),
+      annotation('proxy-send-timeout', '"3600"'),
+      ...(upstream.scheme === 'https' ? [HTTPS_BACKEND] : []),
+    ]),
+  ];
+}
+
+/** ingress-nginx sends the host of auth-url as Host, and hands on the rest as the visitor sent it. */
+export const questionSnippet: readonly string[] = [
+  'proxy_set_header X-Forwarded-Host $http_host;',
+  'proxy_set_header X-Forwarded-Proto $scheme;',
+  'proxy_set_header X-Original-URI "";',
+];
+
+function ingress(
+  { scheme, host }: Address,
+  name: string,
+  service: Service,
+  path: string,
+  annotations: string[],
+): string[] {
+  return [
+    'apiVersion: networking.k8s.io/v1',
+    'kind: Ingress',
+    'metadata:',
+    `  name: ${name}`,
+    `  namespace: ${service.namespace}`,
+    ...(annotations.length > 0 ? ['  annotations:', ...annotations.map((line) => `    ${line}`)] : []),
+    'spec:',
+    '  ingressClassName: nginx',
+    ...(scheme === 'https' ? ['  tls:', '    - hosts:', `        - "${host}"`, `      secretName: ${name}-tls`] : []),
+    '  rules:',
+    `    - host: "${host}"`,
+    '      http:',
+    '        paths:',
+    `          - path: ${path}`,
+    '            pathType: Prefix',
+    '            backend:',
+    '              service:',
+    `                name: ${service.name}`,
+    '                port:',
+    `                  number: ${service.port}`,
+  ];
+}

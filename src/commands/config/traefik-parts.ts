@@ -1,0 +1,38 @@
+/** What the three ways to configure Traefik have in common (spec/outpost.md 20.2). */
+import { OUTPOST_PREFIX } from '../../contract/paths.ts';
+import { COPIED } from './headers.ts';
+import type { ConfigValues } from './values.ts';
+
+/**
+ * The question. `strip-cookies` has Gatehouse answer with the visitor's cookies less its own, and Traefik puts that
+ * answer in place of what the visitor sent: it has no other means to take out single cookies.
+ */
+export const questionAddress = ({ outpost }: ConfigValues): string =>
+  `${outpost.origin}${OUTPOST_PREFIX}/auth/traefik?strip-cookies`;
+
+/** Headers of the answer that replace those of the visitor. */
+export const answerHeaders = ({ basicAuth }: ConfigValues): string[] => [
+  'Cookie',
+  ...COPIED,
+  ...(basicAuth ? ['Authorization'] : []),
+];
+
+/** Every spelling of our names: whatever matches is removed before the answer's own are set. Go's syntax. */
+export const ANSWER_HEADERS_REGEX = '(?i)^x[^a-z0-9](authentik|gatehouse)[^a-z0-9]';
+
+export const applicationRule = ({ application }: ConfigValues): string => `Host(\`${application.host}\`)`;
+
+export const ownPathsRule = ({ application }: ConfigValues): string =>
+  `Host(\`${application.host}\`) && PathPrefix(\`${OUTPOST_PREFIX}/\`)`;
+
+export const loginRule = ({ login }: ConfigValues): string => `Host(\`${login.host}\`)`;
+
+/** Said where people decide about it. */
+export const COOKIE_COMMENT = [
+  '# With "Cookie" in the list, and "strip-cookies" in the address, the application receives all cookies but those of',
+  '# the login. Only an outpost of Gatehouse answers so: with another, leave out both.',
+];
+export const TRUST_COMMENT = [
+  '# Traefik itself says who asks for what. Write true only if something you run stands in front of Traefik, and is',
+  '# named in forwardedHeaders.trustedIPs of the entry point.',
+];
