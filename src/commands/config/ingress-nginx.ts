@@ -57,7 +57,7 @@ function applicationIngress(values: ConfigValues, gatehouse: Service): string[] 
     '# allow-snippet-annotations: "true" (and, from 1.12 on, annotations-risk-level: Critical). Both are needed: the first',
     '# tells Gatehouse which application is asked about, the second keeps the login cookies from the application.',
     ...ingress(application, `app-${slug}`, serviceOf(upstream, `app-${slug}`), '/', [
-      annotation('auth-url', `"${question}${OUTPOST_PREFIX}/auth/nginx"`),
+      annotation('auth-url', `"${question}${OUTPOST_PREFIX}/auth/nginx/with-method"`),
       annotation('auth-signin', `"${start}${OUTPOST_PREFIX}/start?rd=$scheme://$http_host$escaped_request_uri"`),
       '# Headers of your own (additionalHeaders), and Authorization for basic_auth_enabled, join this list.',
       annotation('auth-response-headers', `"${copied.join(',')}"`),

@@ -7,12 +7,18 @@ import { answerHeaders } from '../session/live.ts';
 import type { Site } from '../sites/site.ts';
 import { writeTogether } from '../write-together.ts';
 
-/** @param decision for nobody in particular (a public path) the headers are there, and empty */
+const NONE: readonly string[] = [];
+
+/**
+ * @param decision for nobody in particular (a public path) the headers are there, and empty
+ * @param more further headers: name, value, …
+ */
 export function sendPermit(
   exchange: Exchange,
   site: Site,
   generation: Generation,
   decision: Extract<Decision, { verdict: 'allow' }>,
+  more: readonly string[] = NONE,
 ): void {
   const { res, request } = exchange;
   const { live, setCookies } = decision;
@@ -23,8 +29,8 @@ export function sendPermit(
       ? answerHeaders(site.anonymous[generation].flat, userAgent)
       : live.answerHeaders(generation, userAgent);
   // of two halves nginx would pass one, and the others none or both by their configuration
-  const [cookie, ...more] = setCookies;
-  const cookies = cookie !== undefined && more.length === 0 ? ['Set-Cookie', cookie] : [];
-  writeTogether(res, 200, cookies.length === 0 ? headers : [...headers, ...cookies]);
+  const [cookie, ...others] = setCookies;
+  const cookies = cookie !== undefined && others.length === 0 ? ['Set-Cookie', cookie] : NONE;
+  writeTogether(res, 200, cookies.length + more.length === 0 ? headers : [...headers, ...cookies, ...more]);
   return report(exchange, decision.reason, site, live?.user);
 }

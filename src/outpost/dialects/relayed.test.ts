@@ -41,6 +41,32 @@ describe('reverse proxies that relay', () => {
     return answer;
   }
 
+  it('Traefik gets the cookies without ours where it asks for them, and nowhere else', async () => {
+    const ask = (question: string, cookie?: string) =>
+      outpost.send(`${OP}/auth/traefik${question}`, {
+        'x-forwarded-host': 'app.test',
+        'x-forwarded-proto': 'http',
+        'x-forwarded-uri': '/skip',
+        ...(cookie !== undefined && { cookie }),
+      });
+    const mixed = 'a=1; authentik_proxy_0=x; Authentik_Session=y; b=2; authentik_csrf=z; authentik_else=3';
+    const answers = [
+      await ask('?strip-cookies', mixed),
+      await ask('?strip-cookies', 'authentik_proxy_0=x'),
+      await ask('?strip-cookies'),
+      await ask('', mixed),
+    ];
+    assert.deepEqual(
+      answers.map(({ status, headers }) => [status, headers['cookie']]),
+      [
+        [200, 'a=1; b=2; authentik_else=3'],
+        [200, undefined],
+        [200, undefined],
+        [200, undefined],
+      ],
+    );
+  });
+
   for (const asker of relaying) {
     it(`${asker.name}: a whole login, with no other way to the outpost`, async () => {
       const begun = await visit(asker, '/page?a=1&b=%2F');

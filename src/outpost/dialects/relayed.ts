@@ -29,6 +29,8 @@ export interface RelayingProxy {
   target(request: NormalisedRequest, rest: string): string | undefined;
   /** @returns the method asked for; `undefined` when it is not named */
   method(request: NormalisedRequest): string | undefined;
+  /** @returns what else a permission says: name, value, … */
+  permitHeaders?(request: NormalisedRequest): readonly string[];
 }
 
 /** @param rest path below the prefix */
@@ -73,7 +75,8 @@ export function answerRelayed(
     renew:
       renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method) && canRenewAt(target),
   });
-  if (decision.verdict === 'allow') return sendPermit(exchange, site, generation, decision);
+  if (decision.verdict === 'allow')
+    return sendPermit(exchange, site, generation, decision, proxy.permitHeaders?.(request));
   neverPass(res);
   return presentRefusal(exchange, site, generation, decision, asked);
 }
