@@ -225,6 +225,39 @@ describe('reverse proxies that relay', () => {
     await stranger.stop();
   });
 
+  it('lead back to any host of a domain, and to no other', async () => {
+    const domain = {
+      mode: 'forward_domain' as const,
+      external_host: 'https://id.example.test',
+      cookie_domain: 'example.test',
+    };
+    const wide = await TestOutpost.start([providerConfig(domain)]);
+    for (const asker of relaying) {
+      for (const [host, back] of [
+        ['a.example.test', 'https://a.example.test/x?y=1'],
+        ['a.b.example.test', 'https://a.b.example.test/x?y=1'],
+        ['id.example.test', 'https://id.example.test/x?y=1'],
+        ['a.example.test:8443', 'https://id.example.test/'],
+      ] as const) {
+        wide.jar.clear();
+        const begun = await asker.ask(wide, { target: '/x?y=1', host, headers: navigation });
+        for (const cookie of begun.headers['set-cookie'] ?? []) wide.keep(cookie);
+        assert.match(String(begun.headers['set-cookie']), /Domain=example\.test/);
+        const done = await wide.browse(wide.server.login(begun.headers.location ?? ''));
+        assert.equal(done.headers.location, back, asker.name);
+        const passed = await asker.ask(wide, {
+          target: '/x',
+          host: 'other.example.test',
+          headers: wide.cookieHeader() as never,
+        });
+        assert.equal(passed.status, 200, 'one login for all');
+      }
+      const answer = await asker.ask(wide, { target: '/x', host: 'evilexample.test', headers: navigation });
+      assert.equal(answer.status, 400);
+    }
+    await wide.stop();
+  });
+
   it('renews by the original method only', async () => {
     await outpost.login('/x', { ...ALICE, sid: 'sid-of-renewal' });
     outpost.pass(2000);

@@ -44,13 +44,11 @@ export function answerRelayed(
 ): void | Promise<void> {
   const { request, res, services } = exchange;
   const target = proxy.target(request, rest);
-  const asked = askedAddress(site, target);
-  if (target === undefined || target === '') {
-    reportMisconfiguration(exchange, site, proxy);
-    return presentRefusal(exchange, site, generation, refuse('no-original-address', proxy.hint), asked);
-  }
-  if (!target.startsWith('/')) {
-    return presentRefusal(exchange, site, generation, refuse('original-address-invalid'), asked);
+  if (target === undefined || !target.startsWith('/')) {
+    const missing = target === undefined || target === '';
+    if (missing) reportMisconfiguration(exchange, site, proxy);
+    const decision = missing ? refuse('no-original-address', proxy.hint) : refuse('original-address-invalid');
+    return presentRefusal(exchange, site, generation, decision, site.external.href);
   }
 
   const mark = target.indexOf('?');
@@ -60,8 +58,8 @@ export function answerRelayed(
   const endpoint = loginEndpoint(site, rawPath, query);
   if (endpoint !== undefined) {
     neverPass(res);
-    const original: Exchange = { ...exchange, request: { ...request, method, rawTarget: target, rawPath, query } };
-    return answerLoginEndpoint(original, site, endpoint, identity);
+    const original = { ...request, method, rawTarget: target, rawPath, query, hostHeader: request.host };
+    return answerLoginEndpoint({ ...exchange, request: original }, site, endpoint, identity);
   }
 
   const decision = decide({
@@ -78,12 +76,16 @@ export function answerRelayed(
   if (decision.verdict === 'allow')
     return sendPermit(exchange, site, generation, decision, proxy.permitHeaders?.(request));
   neverPass(res);
-  return presentRefusal(exchange, site, generation, decision, asked);
+  return presentRefusal(exchange, site, generation, decision, origin(site, request) + target);
 }
 
-/** The address in the visitor's address bar. */
-function askedAddress(site: Site, target: string | undefined): string {
-  return site.external.origin + (target ?? '/');
+/**
+ * Where the visitor is. At domain level that is any host of the domain; a scheme other than the one the provider is
+ * configured for only counts as an upgrade, since not every configuration tells it.
+ */
+function origin({ mode, external }: Site, { host, scheme }: NormalisedRequest): string {
+  if (mode !== 'forward_domain') return external.origin;
+  return `${external.scheme === 'https' ? 'https' : scheme}://${host}`;
 }
 
 /**
