@@ -114,7 +114,8 @@ export class DataPlane {
     );
     for (const { provider, name, text } of problems) {
       this.#services.log.warn({ provider, name }, text);
-      onProblem({ code: 'configuration', message: `${name}: ${text}`, provider });
+      const context = { provider: name, outpost: outpost.name };
+      onProblem({ code: 'configuration', message: `${name}: ${text}`, provider, context });
     }
   }
 

@@ -25,7 +25,7 @@ export interface Problem {
   /** pk of the provider it concerns */
   provider?: number;
   context?: Readonly<Record<string, unknown>>;
-  /** address of the client it was seen with */
+  /** address of the client whose request raised it; undefined = no request did */
   clientIp?: string;
 }
 

@@ -158,6 +158,7 @@ export class Outpost {
       this.workers.tell({ kind: 'signed-out', signOut: this.control.signOut(message.report) });
     } else if (message.kind === 'problem') {
       this.#log.warn({ problem: message.problem }, 'something in the set-up needs attention');
+      this.control?.problems.add(message.problem);
     }
   }
 }

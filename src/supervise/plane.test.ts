@@ -64,11 +64,13 @@ describe('rarely', () => {
     const clock = { ms: 1_000_000 };
     const tell = rarely(
       (problem: Problem) => told.push(`${problem.code}-${problem.provider ?? 'none'}`),
+      60_000,
       () => clock.ms,
     );
     const all = () => {
-      for (const provider of [1, 2]) for (const code of ['a', 'b']) tell({ code, message: '', provider });
-      tell({ code: 'a', message: '' });
+      const clientIp = '192.0.2.1';
+      for (const provider of [1, 2]) for (const code of ['a', 'b']) tell({ code, message: '', provider, clientIp });
+      tell({ code: 'a', message: String(Math.random()), clientIp });
     };
     all();
     const first = ['a-1', 'b-1', 'a-2', 'b-2', 'a-none'];
@@ -82,5 +84,8 @@ describe('rarely', () => {
     clock.ms -= 3_600_000;
     all();
     assert.equal(told.length, 15, 'a clock set back does not silence it for an hour');
+    for (const message of ['one mistake', 'another', 'one mistake'])
+      tell({ code: 'configuration', message, provider: 1 });
+    assert.equal(told.length, 17, 'each sentence about the configuration counts');
   });
 });

@@ -7,6 +7,9 @@ import { openBackChannel } from './back-channel.ts';
 import { rarely } from './problems.ts';
 import type { MakePlane } from './worker.ts';
 
+/** A problem of the set-up concerns every request it meets: once in this time is enough for the log. */
+const QUIET_MS = 60_000;
+
 /**
  * Puts the data plane together with what it needs around it: the back channel, the way to the control plane, logs.
  * @param log of this process
@@ -39,7 +42,7 @@ export function planeMaker(log: Logger): MakePlane {
       },
       accessLog: new AccessLog(log, settings.logHttpHeaders),
       onSignOut: (report) => tell({ kind: 'sign-out', report }),
-      onProblem: rarely((problem) => tell({ kind: 'problem', problem })),
+      onProblem: rarely((problem) => tell({ kind: 'problem', problem }), QUIET_MS),
     });
     return {
       configure: (outpost, providers) => plane.configure(outpost, providers),

@@ -129,7 +129,8 @@ function tooLarge(exchange: Exchange, site: Site, session: Session, setCookies: 
     code: 'session-too-large',
     message: `What is said about ${session.claims.preferred_username || session.claims.sub} does not fit into a cookie.`,
     provider: site.pk,
-    context: Object.fromEntries(facts),
+    clientIp: exchange.request.clientAddress,
+    context: { provider: site.provider.name, ...Object.fromEntries(facts) },
   });
   sendProblem(exchange, 'session-too-large', { site, setCookies, facts, asPage: true });
 }

@@ -2,6 +2,7 @@
  * `/events/events/`: the audit log (spec/server.md 12), and what outposts report into it (spec/outpost.md 16.6).
  */
 import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { sql } from 'kysely';
 import { z } from 'zod';
@@ -63,6 +64,12 @@ export function redactReport(context: Readonly<Record<string, unknown>>): Record
 /** `203.0.113.7:4711` and `[::1]:4711` as outposts send them -> the address alone */
 export const withoutPort = (address: string): string =>
   address.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/^([\d.]+):\d+$/, '$1');
+
+/** @returns `undefined` for what is no address */
+function addressOf(told: string | null | undefined): string | undefined {
+  const address = withoutPort(told ?? '');
+  return isIP(address) === 0 ? undefined : address;
+}
 
 const member = (path: string) => sql<string>`json_extract(context, ${path})`;
 /** UUIDs are kept without dashes in contexts. */
@@ -127,7 +134,7 @@ export const eventRoutes =
               action,
               app: part,
               context: JSON.stringify(redactReport(context)),
-              client_ip: client_ip ? withoutPort(client_ip) : clientIp,
+              client_ip: addressOf(client_ip) ?? clientIp,
               created: tx.now,
               expires: tx.now + KEEP_MS,
             })

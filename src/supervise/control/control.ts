@@ -9,7 +9,8 @@ import type { BackChannelOptions, LocalSignOut } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import { ControlLink } from './link.ts';
 import { LiveEvents } from './live-events.ts';
-import { fetchConfiguration, reportSignOut } from './rest.ts';
+import { ProblemReports } from './problem-reports.ts';
+import { fetchConfiguration, reportProblem, reportSignOut } from './rest.ts';
 import type { Configuration } from './rest.ts';
 import { SealedFile } from './sealed-file.ts';
 import { SignOuts } from './sign-outs.ts';
@@ -47,6 +48,7 @@ const UNKNOWN_LIFETIME_S = 30 * 86_400;
 export class Control {
   readonly instance = randomUUID();
   readonly signOuts: SignOuts;
+  readonly problems: ProblemReports;
   readonly #options: ControlOptions;
   readonly #backChannel: OpenBackChannel;
   readonly #file: SealedFile<LastKnownGood>;
@@ -67,6 +69,7 @@ export class Control {
     this.#file = new SealedFile(folder, 'last-known-good.jwe');
     const tell = (report: SignOutReport) => reportSignOut(this.#backChannel.fetch, report);
     this.signOuts = new SignOuts(new SealedFile(folder, 'sign-outs.jwe'), tell, options.log);
+    this.problems = new ProblemReports((problem) => reportProblem(this.#backChannel.fetch, problem), options.log);
   }
 
   /** The state in use; `undefined` before the first. */
@@ -170,6 +173,7 @@ export class Control {
           this.#setUp(true);
           void this.refresh(); // a trigger may have been missed
           void this.signOuts.tellAll();
+          void this.problems.tellAll();
         },
         onDown: () => this.#setUp(false),
         // Beside the server nobody else asks at the same moment; from afar a thousand outposts would.

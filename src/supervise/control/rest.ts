@@ -3,6 +3,7 @@ import { readOutpostInstance, readPage, readProxyOutpostConfig } from '../../con
 import { CodedError } from '../../contract/errors.ts';
 import { SIGN_OUT_PATH } from '../../contract/extension.ts';
 import type { SignOutReport } from '../../contract/extension.ts';
+import type { Problem } from '../../outpost/exchange.ts';
 import { UnexpectedAnswer } from '../back-channel.ts';
 
 const PAGE_SIZE = 100;
@@ -79,6 +80,26 @@ export async function reportSignOut(fetch: typeof globalThis.fetch, report: Sign
   // 403 means the provider or the token: where the token works, it is the provider
   if (answer.status === 403 && (await isAnswered(fetch, INSTANCES))) return false;
   throw new UnexpectedAnswer('sign-out', answer.status);
+}
+
+/**
+ * Writes a problem of the set-up into the server's events.
+ * @throws UnexpectedAnswer or a network error when it should be told again later; what the server refuses never comes in
+ */
+export async function reportProblem(fetch: typeof globalThis.fetch, problem: Problem): Promise<void> {
+  const { code, message, clientIp, context } = problem;
+  const answer = await fetch('api/v3/events/events/', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      action: 'configuration_error',
+      app: 'authentik.providers.proxy',
+      context: { message, code, ...context },
+      ...(clientIp === undefined ? {} : { client_ip: clientIp }),
+    }),
+  });
+  await answer.body?.cancel();
+  if (answer.status >= 500 || answer.status === 429) throw new UnexpectedAnswer('problem', answer.status);
 }
 
 async function isAnswered(fetch: typeof globalThis.fetch, address: string): Promise<boolean> {
