@@ -16,8 +16,9 @@ module.exports = {
     only('settings-imports-contract', 'settings', ['^src/contract/']),
     only('demo-imports-contract', 'demo', ['^src/contract/']),
     only('commands-ask-over-rest', 'commands', ['^src/contract/', '^src/settings/']),
-    only('outpost-never-server', 'outpost', ['^src/contract/', '^src/look/', '^src/settings/']),
-    only('server-never-outpost', 'server', ['^src/contract/', '^src/look/', '^src/settings/']),
+    only('rules-import-contract', 'rules', ['^src/contract/']),
+    only('outpost-never-server', 'outpost', ['^src/contract/', '^src/rules/', '^src/look/', '^src/settings/']),
+    only('server-never-outpost', 'server', ['^src/contract/', '^src/rules/', '^src/look/', '^src/settings/']),
     only('supervise-composes', 'supervise', ['^src/contract/', '^src/outpost/', '^src/settings/']),
     {
       name: 'settings-as-types-only',
@@ -31,6 +32,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/(outpost|supervise)/' },
       to: { path: 'node_modules/', pathNot: `node_modules/(${OUTPOST_PACKAGES}|@types/[^/]+)/` },
+    },
+    {
+      name: 'rules-packages',
+      comment: 'rules decide the same everywhere: nothing but patterns is taken from elsewhere',
+      severity: 'error',
+      from: { path: '^src/rules/' },
+      to: { path: 'node_modules/', pathNot: 'node_modules/re2js/' },
     },
     {
       name: 'no-development-packages',

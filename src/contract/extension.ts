@@ -54,6 +54,8 @@ export interface TokenExtension {
   cursor: Cursor;
   /** headers of this person that travel outside the token (additionalHeaders), already checked */
   headers: [string, string][];
+  /** names of groups this person is in, directly or through others, of those that access rules of the provider name; absent from older servers */
+  rule_groups?: string[];
 }
 
 /** `POST` body and answer: fresh claims for a session that an event made stale. */

@@ -47,6 +47,12 @@ const english = {
       what: 'The outpost has no endpoint of this name.',
       todo: 'Check the configuration of the reverse proxy.',
     },
+    'rule-denies': {
+      status: 403,
+      title: 'No access',
+      what: 'A rule of this application lets nobody open this address.',
+      todo: 'Signing in would not help. If you think it should be open, ask the person who runs this server.',
+    },
     'login-state-invalid': {
       status: 400,
       title: 'Sign-in could not be continued',

@@ -93,6 +93,8 @@ const english = {
       'group-denied': 'Members of one of your groups are not let in.',
       'user-denied': 'Your account is named as not allowed.',
       'user-inactive': 'This account is switched off.',
+      'rule-denies': 'A rule of this application lets nobody open this address.',
+      'rule-needs-group': 'This address is open to members of certain groups only. Your account is not in one of them.',
       other: 'A rule of this application does not let your account in.',
     },
   },

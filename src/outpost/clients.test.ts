@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { preflightAnswer, readPreflight } from './preflight.ts';
-import { isAssetPath } from './public-assets.ts';
-import { readPath } from './sites/canonical-path.ts';
+import { isAssetPath } from '../rules/public-assets.ts';
+import { readPath } from '../rules/canonical-path.ts';
 
 const CORS = ['Origin', 'https://a.test', 'Access-Control-Request-Method', 'PUT'];
 

@@ -5,15 +5,15 @@ import type { DecisionInput } from './decide.ts';
 import { outpostInstance, providerConfig } from './data-plane.test-helper.ts';
 import { readClaims } from '../contract/claims.ts';
 import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
-import type { ProviderSettings } from '../contract/provider-settings.ts';
+import type { AccessRule, ProviderSettings, RuleEffect } from '../contract/provider-settings.ts';
+import { AccessRules } from '../rules/access-rules.ts';
+import { readPath } from '../rules/canonical-path.ts';
 import type { Identity } from './identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from './navigation.ts';
 import type { RequestKind } from './navigation.ts';
 import { REASONS, verdictOf } from './reasons.ts';
 import { LiveSession } from './session/live.ts';
-import { readPath } from './sites/canonical-path.ts';
 import { clientPolicy } from './sites/client-policy.ts';
-import { compilePathRules } from './sites/path-rules.ts';
 import { buildSite } from './sites/site.ts';
 
 const { site } = buildSite(providerConfig(), {
@@ -23,7 +23,7 @@ const { site } = buildSite(providerConfig(), {
 });
 assert.ok(site);
 const live = new LiveSession(site, {
-  provider: 1, token: 'a.b.c', claims: readClaims({ sub: 'u' }), extra: [], cursor: { epoch: '', n: 0 }, issuedAt: 0, expiresAt: 1,
+  provider: 1, token: 'a.b.c', claims: readClaims({ sub: 'u' }), extra: [], ruleGroups: ['writers'], cursor: { epoch: '', n: 0 }, issuedAt: 0, expiresAt: 1,
 }); // prettier-ignore
 const person: Identity = { kind: 'person', reason: 'session', live, setCookies: [] };
 const identities: Record<string, Identity> = {
@@ -35,11 +35,14 @@ const identities: Record<string, Identity> = {
   denied: { kind: 'denied', live, detail: 'not-bound' },
   unsettled: { kind: 'unsettled', live },
 };
-const rules = compilePathRules('^/public/').rules;
-const none = compilePathRules('').rules;
+const compile = (skip_path_regex: string, settings: Partial<ProviderSettings> = {}) =>
+  AccessRules.compile({ ...DEFAULT_PROVIDER_SETTINGS, ...settings, skip_path_regex, mode: 'proxy', base_path: '' })
+    .rules;
+const rules = compile('^/public/');
+const none = compile('');
 const input: DecisionInput = {
   ...{ identity: person, path: readPath('/x'), rules, kind: 'navigation', renew: false },
-  ...{ method: 'GET', rawHeaders: [], clients: site.clients },
+  ...{ method: 'GET', origin: undefined, rawHeaders: [], clients: site.clients },
 };
 const say = (over: Partial<DecisionInput>) => {
   const decision = decide({ ...input, ...over });
@@ -92,6 +95,44 @@ describe('decide', () => {
         'login no-session redirect',
       );
     }
+  });
+
+  it('asks access rules about everybody', () => {
+    const rule = (pattern: string, effect: RuleEffect, over: Partial<AccessRule> = {}): AccessRule => {
+      return { match: 'glob', pattern, methods: [], effect, groups: [], ...over };
+    };
+    const closing = compile('', {
+      access_rules: [
+        rule('/gone/**', 'deny'),
+        rule('/desk/**', 'groups', { groups: ['writers'] }),
+        rule('/press/**', 'groups', { groups: ['press'] }),
+        rule('/news/**', 'public', { methods: ['GET'] }),
+      ],
+    });
+    const rows: [string, string, string][] = [
+      ['person', '/gone/x', 'deny rule-denies'],
+      ['absent', '/gone/x', 'deny rule-denies'],
+      ['denied', '/gone/x', 'deny rule-denies'],
+      ['person', '/desk/x', 'allow session'],
+      ['person', '/press/x', 'deny rule-needs-group'],
+      ['absent', '/press/x', 'login no-session redirect'],
+      ['denied', '/press/x', 'deny access-denied'],
+      ['unsettled', '/press/x', 'error claims-outdated'],
+      ['absent', '/news/x', 'allow public-path'],
+      ['denied', '/news/x', 'allow public-path'],
+      ['person', '/news/x', 'allow session'],
+      ['person', '/x%2Fy', 'allow session'],
+      ['person', '/gone%2Fy', 'deny rule-denies'],
+      ['person', '/%ff', 'error path-ambiguous'],
+    ];
+    for (const [who, path, expected] of rows) {
+      const over = { identity: identities[who] as Identity, path: readPath(path), rules: closing };
+      assert.equal(say(over), expected, `${who} ${path}`);
+    }
+    const unknown = { rules: closing, path: readPath('/news/x'), method: undefined };
+    assert.equal(say({ ...unknown, identity: identities['absent'] as Identity }), 'login no-session redirect');
+    assert.equal(say({ ...unknown, path: undefined }), 'error path-not-known');
+    assert.equal(say({ path: readPath('/gone/x'), rules: closing, renew: true }), 'deny rule-denies');
   });
 
   it('renews people only', () => {
@@ -152,16 +193,19 @@ describe('clients that cannot log in', () => {
   });
 
   it('makes public assets public where the provider says so', () => {
-    const clients = policy({ public_assets: true });
+    const assets = compile('', { public_assets: true });
     const manifest = { identity: absent, path: readPath('/manifest.json'), rules: none };
     assert.equal(say({ ...manifest, kind: 'unknown' }), 'login no-session challenge', 'never a redirect');
     assert.equal(say({ ...manifest, kind: 'navigation' }), 'login no-session redirect');
-    assert.equal(say({ ...manifest, clients }), 'allow public-asset');
-    assert.equal(say({ ...manifest, clients, method: undefined }), 'allow public-asset');
-    assert.equal(say({ ...manifest, clients, method: 'POST' }), 'login no-session redirect');
-    assert.equal(say({ ...manifest, clients, identity: person }), 'allow session', 'people keep their name');
+    assert.equal(say({ ...manifest, rules: assets }), 'allow public-asset');
+    assert.equal(say({ ...manifest, rules: assets, method: undefined }), 'allow public-asset');
+    assert.equal(say({ ...manifest, rules: assets, method: 'POST' }), 'login no-session redirect');
+    assert.equal(say({ ...manifest, rules: assets, identity: person }), 'allow session', 'people keep their name');
     const asks = ['Sec-Fetch-Dest', 'manifest', 'Sec-Fetch-Mode', 'cors'];
-    assert.equal(say({ ...manifest, clients, path: readPath('/x'), rawHeaders: asks }), 'login no-session redirect');
+    assert.equal(
+      say({ ...manifest, rules: assets, path: readPath('/x'), rawHeaders: asks }),
+      'login no-session redirect',
+    );
   });
 });
 

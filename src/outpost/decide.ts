@@ -8,21 +8,19 @@ import { loginAnswer } from './navigation.ts';
 import type { LoginAnswer, RequestKind } from './navigation.ts';
 import { readPreflight } from './preflight.ts';
 import type { Preflight } from './preflight.ts';
-import { isAssetPath, mayFetchAsset } from './public-assets.ts';
 import type { Reason } from './reasons.ts';
 import type { LiveSession } from './session/live.ts';
-import type { PathReading } from './sites/canonical-path.ts';
 import { allowsPreflight } from './sites/client-policy.ts';
 import type { ClientPolicy } from './sites/client-policy.ts';
-import type { PathRules } from './sites/path-rules.ts';
+import type { AccessRules, Question } from '../rules/access-rules.ts';
+import { judge } from '../rules/judge.ts';
+import { isAssetPath } from '../rules/public-assets.ts';
+import type { Sender } from '../rules/judge.ts';
 
-export interface DecisionInput {
+/** With what is asked for; a path that is not known is never public. */
+export interface DecisionInput extends Question {
   identity: Identity;
-  /** path the application would act on; undefined = not known, so nothing is public */
-  path: PathReading | undefined;
-  rules: PathRules;
-  /** what the application would be asked with; undefined = not known */
-  method: string | undefined;
+  rules: AccessRules;
   /** as received: name, value, … */
   rawHeaders: readonly string[];
   clients: ClientPolicy;
@@ -47,7 +45,14 @@ export type Decision =
       answer: LoginAnswer;
       purpose: 'login' | 'renew';
     }
-  | { verdict: 'deny'; reason: Reason; live: LiveSession; detail: string }
+  | {
+      verdict: 'deny';
+      reason: Reason;
+      /** undefined = nobody is signed in, and a login would be in vain */
+      live: LiveSession | undefined;
+      /** the kind of rule that refused, for the denial page */
+      detail: string;
+    }
   | { verdict: 'error'; reason: Reason; error: CodedError };
 
 const NO_COOKIES: readonly string[] = [];
@@ -57,21 +62,25 @@ const PUBLIC_ASSET: Decision = { verdict: 'allow', reason: 'public-asset', live:
 export function decide(input: DecisionInput): Decision {
   const { identity, path, rules } = input;
   if (path?.kind === 'malformed') return refuse('path-malformed');
+  // most sites let people who may use the application open all of it: then no rule needs to be asked
+  if (identity.kind === 'person' && !rules.closes) return letIn(identity, input.renew);
 
-  if (identity.kind === 'person') {
-    if (input.renew) return { verdict: 'login', reason: 'session-renewal', answer: 'redirect', purpose: 'renew' };
-    const { live, reason, setCookies } = identity;
-    return { verdict: 'allow', reason, live, setCookies };
+  const ruling = judge(rules, input, senderOf(identity));
+  switch (ruling.verdict) {
+    case 'error':
+      return refuse(ruling.reason);
+    case 'deny': {
+      const live = identity.kind === 'nobody' ? undefined : identity.live;
+      return { verdict: 'deny', reason: ruling.reason, live, detail: ruling.reason };
+    }
+    case 'public':
+      if (identity.kind === 'person') return letIn(identity, input.renew);
+      return ruling.by.kind === 'public_assets' ? PUBLIC_ASSET : PUBLIC;
   }
+  if (identity.kind === 'person') return letIn(identity, input.renew);
 
-  // From here on only a path rule can let the request through, so the path must mean one thing.
-  if (rules.any && path?.kind === 'ambiguous') return refuse('path-ambiguous');
-  if (path !== undefined && rules.publicBy(path) !== undefined) return PUBLIC;
-
-  // Or what browsers fetch without cookies, where the provider says so.
+  // Or a preflight, which browsers send without cookies, where the provider says so.
   const { clients, method } = input;
-  const isAsset = isAssetPath(path, clients.basePath);
-  if (isAsset && clients.publicAssets && mayFetchAsset(method)) return PUBLIC_ASSET;
   const preflight = readPreflight(method, input.rawHeaders);
   if (preflight !== undefined && allowsPreflight(clients, preflight.origin)) return letPreflight(clients, preflight);
 
@@ -82,6 +91,7 @@ export function decide(input: DecisionInput): Decision {
       return refuse('claims-outdated');
     case 'nobody': {
       // neither a preflight nor a manifest is ever a person's doing, also where the browser says nothing about it
+      const isAsset = isAssetPath(path, clients.basePath);
       const kind = input.kind === 'unknown' && (isAsset || preflight !== undefined) ? 'background' : input.kind;
       const answer = loginAnswer(kind, clients.loginAnswer);
       return { verdict: 'login', reason: identity.reason, answer, purpose: 'login' };
@@ -93,6 +103,20 @@ function letPreflight(clients: ClientPolicy, preflight: Preflight): Decision {
   const allow = { verdict: 'allow', reason: 'preflight', live: undefined, setCookies: NO_COOKIES } as const;
   return clients.preflight === 'answer' ? { ...allow, preflight } : allow;
 }
+
+function letIn({ live, reason, setCookies }: Identity & { kind: 'person' }, renew: boolean): Decision {
+  if (renew) return { verdict: 'login', reason: 'session-renewal', answer: 'redirect', purpose: 'renew' };
+  return { verdict: 'allow', reason, live, setCookies };
+}
+
+/** Who asks, as rules see it. */
+export function senderOf(identity: Identity): Sender {
+  if (identity.kind === 'nobody') return NOBODY;
+  return identity.kind === 'person' ? { kind: 'member', groups: identity.live.session.ruleGroups } : OUTSIDER;
+}
+
+const NOBODY: Sender = { kind: 'nobody' };
+const OUTSIDER: Sender = { kind: 'outsider' };
 
 /**
  * An error as a decision: status and sentence come from the fixed list.
@@ -106,6 +130,10 @@ export function refuse(reason: RefusalReason, hint = ''): Extract<Decision, { ve
 const REFUSALS = {
   'path-malformed': [400, 'This address cannot be opened: it holds parts that servers read in different ways.'],
   'path-ambiguous': [400, 'This address cannot be opened without signing in: servers read it in different ways.'],
+  'path-not-known': [
+    403,
+    'The access rules of this application cannot be applied: the path is too long, or the reverse proxy does not say which one was asked for.',
+  ],
   'claims-outdated': [
     503,
     'Your account was changed, and the identity server cannot be asked what that means. Try again in a moment.',

@@ -97,16 +97,19 @@ export function sendUnknownHost(exchange: Exchange, status = 400): void {
   );
 }
 
-/** Signed in, but may not. */
+/**
+ * Signed in, but may not; or a login would be in vain.
+ * @param denial `detail` is the kind of rule that refused, a word of `texts.denied.reasons`
+ */
 export function sendDenial(
   exchange: Exchange,
-  live: LiveSession,
+  site: Site,
+  { live, detail }: { live: LiveSession | undefined; detail: string },
   generation: Generation,
-  detail: string,
   asked: string,
 ): void {
   const { res, request } = exchange;
-  const { site, session } = live;
+  if (live === undefined) return sendProblem(exchange, 'rule-denies', { site });
   if (!wantsPage(request)) {
     const error = texts.denied.heading(site.application);
     sendJson(res, 403, { error, code: 'access-denied', request_id: request.requestId });
@@ -115,7 +118,7 @@ export function sendDenial(
   const reasons: Readonly<Record<string, string>> = texts.denied.reasons;
   const page = denialPage({
     application: site.application,
-    person: { name: session.claims.name, username: live.user },
+    person: { name: live.session.claims.name, username: live.user },
     asked,
     reasons: [reasons[detail] ?? texts.denied.reasons.other],
     switchAccount: secondLink(ownEndpoint(site, generation, '/sign_out'), texts.denied.switch) ?? html``,

@@ -14,10 +14,13 @@ export const REASONS = {
   'session-renewal': 'the session is past half its life and is renewed on the way',
 
   'access-denied': 'signed in, and the rules of the application refuse this person',
+  'rule-denies': 'an access rule refuses everybody',
+  'rule-needs-group': 'signed in, and an access rule is for members of other groups',
 
   'invalid-request': 'ambiguous or malformed request, for example a security header given twice',
   'path-malformed': 'a path no honest client sends',
   'path-ambiguous': 'a path servers read differently, where a path rule would have to decide',
+  'path-not-known': 'a path that is not known or too long, where an access rule would have to decide',
   'no-original-address': 'the reverse proxy did not say which address was asked for',
   'original-address-invalid': 'the reverse proxy named an address that cannot be read, or two that differ',
   'unknown-host': 'no application for this host',
@@ -50,6 +53,8 @@ const VERDICTS: Partial<Record<Reason, Verdict>> = {
   'session-ended': 'login',
   'session-renewal': 'login',
   'access-denied': 'deny',
+  'rule-denies': 'deny',
+  'rule-needs-group': 'deny',
   endpoint: 'endpoint',
   'control-plane': 'control-plane',
 };

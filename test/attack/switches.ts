@@ -106,19 +106,19 @@ export const switches: readonly Switch[] = [
   {
     rule: 'C',
     title: 'dot segments are not seen',
-    edits: [edit('outpost/sites/canonical-path.ts', ' || hasDotSegment(text)', '')],
+    edits: [edit('rules/canonical-path.ts', ' || hasDotSegment(text)', '')],
     noticed: ['C1'],
   },
   {
     rule: 'C',
     title: 'a path that servers read differently counts as it stands',
-    edits: [edit('outpost/sites/canonical-path.ts', 'if (doubtful) return AMBIGUOUS;', '')],
+    edits: [edit('rules/canonical-path.ts', 'if (doubtful) return AMBIGUOUS;', '')],
     noticed: ['C1'],
   },
   {
     rule: 'C',
     title: 'a blank line matches everything',
-    edits: [edit('outpost/sites/path-rules.ts', "if (text === '') continue;", '')],
+    edits: [edit('rules/skip-lines.ts', "if (pattern === '') continue;", '')],
     noticed: ['C3'],
   },
   {

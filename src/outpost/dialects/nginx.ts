@@ -16,7 +16,7 @@ import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
-import { namesAnotherSite, originalAddress, originalMethod } from './original-address.ts';
+import { namesAnotherSite, originalAddress, originalMethod, originOf } from './original-address.ts';
 import { sendPermit } from './permit.ts';
 
 const NGINX = {
@@ -61,6 +61,7 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
   return decide({
     identity,
     path: address?.kind === 'named' ? address.path : undefined,
+    origin: site.mode === 'forward_domain' ? originOf(request, address) : undefined,
     rules: site.rules,
     method: rule === 'with-method' ? originalMethod(request) : undefined,
     rawHeaders: request.rawHeaders,
@@ -81,7 +82,7 @@ function presentNginx(exchange: Exchange, site: Site, generation: Generation, de
     case 'login':
     case 'deny':
       sendText(res, 401, 'unauthorized request');
-      return report(exchange, decision.reason, site, decision.verdict === 'deny' ? decision.live.user : undefined);
+      return report(exchange, decision.reason, site, decision.verdict === 'deny' ? decision.live?.user : undefined);
     case 'error': {
       const missing = decision.error.code === 'no-original-address';
       sendText(res, missing ? 500 : 403, missing ? 'configuration error' : decision.error.message);

@@ -1,7 +1,8 @@
 /** Which address was asked for, as nginx tells it (spec/outpost.md 5.1). */
 import type { DecisiveHeaders, NormalisedRequest } from '../listen/request.ts';
-import { readPath } from '../sites/canonical-path.ts';
-import type { PathReading } from '../sites/canonical-path.ts';
+import { canonicalOrigin } from '../../rules/address.ts';
+import { readPath } from '../../rules/canonical-path.ts';
+import type { PathReading } from '../../rules/canonical-path.ts';
 import type { HostTable } from '../sites/hosts.ts';
 import type { Site } from '../sites/site.ts';
 
@@ -64,6 +65,15 @@ export function originalMethod({ trusted, rawHeaders }: Pick<NormalisedRequest, 
     found = rawHeaders[i + 1];
   }
   return found;
+}
+
+/** Scheme and authority that were asked for: as the address says, else as the question does. */
+export function originOf(
+  request: Pick<NormalisedRequest, 'host' | 'scheme'>,
+  address: OriginalAddress | undefined,
+): string {
+  const { authority = request.host, scheme = request.scheme } = address?.kind === 'named' ? address : {};
+  return canonicalOrigin(scheme, authority);
 }
 
 interface AbsoluteAddress {

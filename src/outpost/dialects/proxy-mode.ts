@@ -1,6 +1,7 @@
 /** Proxy mode: allowed requests are carried to the application, the rest is answered here. */
 import type { Generation } from '../../contract/paths.ts';
 import { sendEmpty } from '../answer.ts';
+import { readPath } from '../../rules/canonical-path.ts';
 import { decide } from '../decide.ts';
 import type { Decision } from '../decide.ts';
 import { report } from '../exchange.ts';
@@ -14,7 +15,6 @@ import { NO_IDENTITY } from '../proxy/target.ts';
 import type { ProxyTarget } from '../proxy/target.ts';
 import type { Reason } from '../reasons.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
-import { readPath } from '../sites/canonical-path.ts';
 import type { Site } from '../sites/site.ts';
 import { presentRefusal } from './refusal.ts';
 
@@ -26,6 +26,8 @@ export function answerProxyMode(exchange: Exchange, site: Site, identity: Identi
   const decision = decide({
     identity,
     path: readPath(request.rawPath),
+    // only rules of domain-level providers look at it
+    origin: undefined,
     rules: site.rules,
     method: request.method,
     rawHeaders: request.rawHeaders,

@@ -25,8 +25,8 @@ export async function presentRefusal(
 ): Promise<void> {
   switch (decision.verdict) {
     case 'deny':
-      sendDenial(exchange, decision.live, generation, decision.detail, asked);
-      return report(exchange, decision.reason, site, decision.live.user);
+      sendDenial(exchange, site, decision, generation, asked);
+      return report(exchange, decision.reason, site, decision.live?.user);
     case 'error':
       sendCodedError(exchange, decision.error, { site });
       return report(exchange, decision.reason, site);

@@ -11,7 +11,8 @@ import type { NormalisedRequest } from '../listen/request.ts';
 import { answerLoginEndpoint, loginEndpoint } from '../login/endpoints.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
-import { readPath } from '../sites/canonical-path.ts';
+import { canonicalOrigin } from '../../rules/address.ts';
+import { readPath } from '../../rules/canonical-path.ts';
 import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
 import { sendPermit } from './permit.ts';
@@ -65,6 +66,7 @@ export function answerRelayed(
   const decision = decide({
     identity,
     path: readPath(rawPath),
+    origin: site.mode === 'forward_domain' ? canonicalOrigin(request.scheme, request.host) : undefined,
     rules: site.rules,
     method: proxy.method(request),
     rawHeaders: request.rawHeaders,

@@ -1,7 +1,7 @@
 /** Who is asking (spec/outpost.md 4). Sessions only; credentials in Authorization join here as a second source. */
 import { LiveSession } from '../session/live.ts';
 import type { LiveSessions } from '../session/live.ts';
-import type { Revocations } from '../session/revocations.ts';
+import type { Revocations, Standing } from '../session/revocations.ts';
 import type { Site } from '../sites/site.ts';
 
 /** What is known about the sender. `stale` is settled by {@link file://./refresh.ts} before anything is decided. */
@@ -63,11 +63,18 @@ function openLive(site: Site, value: string, sessions: LiveSessions): LiveSessio
   return live;
 }
 
+/** A session that does not say what a rule must know is stale: it is older than the rule, or than this version. */
+function standingOf({ site, session }: LiveSession, revocations: Revocations): Standing {
+  const standing = revocations.standing(session);
+  const unknown = session.ruleGroups === undefined && site.rules.groups.length > 0;
+  return standing === 'live' && unknown ? 'stale' : standing;
+}
+
 /** Where an opened session stands now. Expiry is checked at every use. */
 export function stand(live: LiveSession, revocations: Revocations, now: number): Identity | StaleIdentity {
   if (live.session.expiresAt <= now) return NOBODY['session-expired'];
   if (live.seenVersion !== revocations.version) {
-    live.standing = revocations.standing(live.session);
+    live.standing = standingOf(live, revocations);
     live.seenVersion = revocations.version;
   }
   if (live.standing === 'ended') return NOBODY['session-ended'];

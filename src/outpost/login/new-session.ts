@@ -31,6 +31,7 @@ export function newSession(
     token,
     claims,
     extra: extension === undefined ? headersFromAttributes(site.provider, claims) : checked(extension.headers),
+    ruleGroups: isTexts(extension?.rule_groups) ? extension.rule_groups : undefined,
     cursor: isCursor(extension?.cursor) ? extension.cursor : NO_CURSOR,
     issuedAt: now,
     expiresAt: claims.exp * 1000,
@@ -46,6 +47,9 @@ function checked(headers: unknown): readonly HeaderEntry[] {
   );
   return parseAdditionalHeaders(Object.fromEntries(entries)).headers;
 }
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string');
 
 function isCursor(value: TokenExtension['cursor'] | undefined): value is TokenExtension['cursor'] {
   return typeof value === 'object' && typeof value.epoch === 'string' && Number.isInteger(value.n);

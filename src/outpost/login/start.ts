@@ -1,7 +1,10 @@
 /** `start`: the way into a login, and for nginx the place where a 401 is told apart (spec/outpost.md 9). */
 import type { Generation } from '../../contract/paths.ts';
 import { sendRedirect } from '../answer.ts';
-import { refuse } from '../decide.ts';
+import { readPath } from '../../rules/canonical-path.ts';
+import { judge } from '../../rules/judge.ts';
+import { isAssetPath } from '../../rules/public-assets.ts';
+import { refuse, senderOf } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
@@ -10,9 +13,7 @@ import { isRepeatableNavigation, loginAnswer, requestKind } from '../navigation.
 import type { RequestKind } from '../navigation.ts';
 import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
 import { readPreflight } from '../preflight.ts';
-import { isAssetPath } from '../public-assets.ts';
 import { renewalDue } from '../session/renewal.ts';
-import { readPath } from '../sites/canonical-path.ts';
 import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 import { sendToLogin } from './authorize.ts';
@@ -24,9 +25,14 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
   const target = checkReturnAddress(site, readReturnAddress(request.query), request.hostHeader);
   const destination = target ?? site.external.href;
 
+  const refusal = refusedByRule(site, destination, identity);
+  if (refusal !== undefined) {
+    sendDenial(exchange, site, refusal, generation, destination);
+    return report(exchange, refusal.reason, site, refusal.live?.user);
+  }
   switch (identity.kind) {
     case 'denied':
-      sendDenial(exchange, identity.live, generation, identity.detail, destination);
+      sendDenial(exchange, site, identity, generation, destination);
       return report(exchange, 'access-denied', site, identity.live.user);
     case 'unsettled': {
       const decision = refuse('claims-outdated');
@@ -49,6 +55,20 @@ function kindOf(site: Site, request: NormalisedRequest, target: string): Request
   if (kind !== 'unknown') return kind;
   const isAsset = isAssetPath(readPath(URL.parse(target)?.pathname ?? ''), site.clients.basePath);
   return isAsset || readPreflight(request.method, request.rawHeaders) !== undefined ? 'background' : kind;
+}
+
+/**
+ * Whether an access rule refuses the address asked for, as it refused when nginx asked, without a method: nginx makes
+ * one 401 of every refusal, and people who were sent on from here would only come back.
+ */
+function refusedByRule(site: Site, destination: string, identity: Identity) {
+  if (!site.rules.closes) return undefined;
+  const { origin, pathname } = new URL(destination);
+  const method = site.mode === 'proxy' ? 'GET' : undefined;
+  const ruling = judge(site.rules, { method, path: readPath(pathname), origin }, senderOf(identity));
+  if (ruling.verdict !== 'deny') return undefined;
+  const live = identity.kind === 'nobody' ? undefined : identity.live;
+  return { live, reason: ruling.reason, detail: ruling.reason };
 }
 
 async function begin(

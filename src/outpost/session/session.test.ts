@@ -116,7 +116,10 @@ describe('session cookie', () => {
         fc.string({ unit: 'grapheme' }),
         fc.array(fc.string(), { maxLength: 8 }),
         async (name, groups) => {
-          const session = sessionOf({ name, groups, ak_proxy: { is_superuser: true } }, { extra: [['X-A', name]] });
+          const session = sessionOf(
+            { name, groups, ak_proxy: { is_superuser: true } },
+            { extra: [['X-A', name]], ruleGroups: groups },
+          );
           const sealed = await cookieOf().seal(session);
           assert.ok(sealed && isRestorable(session.token));
           assert.deepEqual(cookieOf().open(sealed.value), session);

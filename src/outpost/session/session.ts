@@ -12,6 +12,11 @@ export interface Session {
   readonly claims: Claims;
   /** headers of this person that travel outside the token */
   readonly extra: readonly HeaderEntry[];
+  /**
+   * the groups this person is in, directly or through others, of those that access rules name; undefined when the
+   * server did not say, and then they count as in none
+   */
+  readonly ruleGroups?: readonly string[] | undefined;
   /** position in the log of identity events, read before the claims were */
   readonly cursor: Cursor;
   /** epoch ms */
@@ -29,6 +34,7 @@ interface SealedForm {
   /** header, payload (JSON text) and signature (base64url) of the token */
   j: [string, string, string];
   x?: HeaderEntry[];
+  g?: readonly string[];
   c?: [string, number];
   t: number;
 }
@@ -40,6 +46,7 @@ export function writeSession(session: Session): string {
     j: [decode(header), decode(payload), signature],
     t: session.issuedAt,
     ...(session.extra.length > 0 ? { x: [...session.extra] } : {}),
+    ...(session.ruleGroups === undefined ? {} : { g: session.ruleGroups }),
     ...(session.cursor.epoch !== '' ? { c: [session.cursor.epoch, session.cursor.n] } : {}),
   };
   return JSON.stringify(form);
@@ -48,7 +55,7 @@ export function writeSession(session: Session): string {
 /** @returns the session, or `undefined` when the text is not one (sealed by another version) */
 export function readSession(text: string): Session | undefined {
   try {
-    const { p, j, x, c, t } = JSON.parse(text) as SealedForm;
+    const { p, j, x, g, c, t } = JSON.parse(text) as SealedForm;
     const [header, payload, signature] = j;
     const claims = readClaims(JSON.parse(payload) as Record<string, unknown>);
     if (!Number.isInteger(p) || !Number.isFinite(t) || claims.sub === '' || claims.exp <= 0) return undefined;
@@ -57,6 +64,7 @@ export function readSession(text: string): Session | undefined {
       token: `${encode(header)}.${encode(payload)}.${signature}`,
       claims,
       extra: x ?? [],
+      ...(g === undefined ? {} : { ruleGroups: g }),
       cursor: c === undefined ? NO_CURSOR : { epoch: c[0], n: c[1] },
       issuedAt: t,
       expiresAt: claims.exp * 1000,

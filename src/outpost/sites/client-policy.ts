@@ -6,19 +6,17 @@ export interface ClientPolicy {
   readonly loginAnswer: ProviderSettings['login_answer'];
   readonly preflight: ProviderSettings['preflight'];
   readonly preflightOrigins: ReadonlySet<string>;
-  readonly publicAssets: boolean;
   /** path below which the application lives, without trailing slash */
   readonly basePath: string;
 }
 
 /** @param settings undefined with a server that is not ours */
 export function clientPolicy(settings: ProviderSettings | undefined, basePath: string): ClientPolicy {
-  const { login_answer, preflight, preflight_origins, public_assets } = settings ?? DEFAULT_PROVIDER_SETTINGS;
+  const { login_answer, preflight, preflight_origins } = settings ?? DEFAULT_PROVIDER_SETTINGS;
   return {
     loginAnswer: login_answer,
     preflight,
     preflightOrigins: new Set(preflight_origins),
-    publicAssets: public_assets,
     basePath,
   };
 }

@@ -4,6 +4,8 @@ import type { OutpostInstance, ProviderMode, ProxyOutpostConfig } from '../../co
 import { foldHeaderName, headerValue } from '../../contract/headers.ts';
 import { CALLBACK_SIGNATURE, PREFIX_OF } from '../../contract/paths.ts';
 import type { Generation } from '../../contract/paths.ts';
+import { DEFAULT_PROVIDER_SETTINGS } from '../../contract/provider-settings.ts';
+import { AccessRules } from '../../rules/access-rules.ts';
 import { anonymousHeaders } from '../headers.ts';
 import type { MetaFacts } from '../headers.ts';
 import { prepareHeaders } from '../proxy/target.ts';
@@ -17,8 +19,6 @@ import type { ClientPolicy } from './client-policy.ts';
 import { cookieDomain } from './cookie-domain.ts';
 import { rewriteEndpoints } from './endpoints.ts';
 import type { Endpoints } from './endpoints.ts';
-import { compilePathRules } from './path-rules.ts';
-import type { PathRules } from './path-rules.ts';
 
 export interface Site {
   readonly pk: number;
@@ -31,7 +31,7 @@ export interface Site {
   readonly cookieScope: CookieScope;
   readonly cookie: SessionCookie;
   readonly attempts: Attempts;
-  readonly rules: PathRules;
+  readonly rules: AccessRules;
   readonly clients: ClientPolicy;
   readonly meta: MetaFacts;
   /** headers of an allowed request of nobody */
@@ -89,7 +89,12 @@ export function buildSite(
     return { site: undefined, problems: ['Cookie secret or client ID is empty. The provider is not served.'] };
   }
   const problems: string[] = [];
-  const { rules, problems: ruleProblems } = compilePathRules(provider.skip_path_regex);
+  const { rules, problems: ruleProblems } = AccessRules.compile({
+    ...(provider.gatehouse ?? DEFAULT_PROVIDER_SETTINGS),
+    skip_path_regex: provider.skip_path_regex,
+    mode: provider.mode,
+    base_path: external.basePath,
+  });
   problems.push(...ruleProblems);
   const { domain, problem } = cookieDomain(provider.cookie_domain, external.hostname);
   if (problem !== undefined) problems.push(problem);

@@ -310,7 +310,7 @@ describe('refreshSession', () => {
     assert.deepEqual(await refreshSession(s.ctx, s.outpost, request), {
       result: 'token',
       access_token: `eve ${session.sid} true`,
-      gatehouse: { cursor: await readCursor(s.ctx.db), headers: [] },
+      gatehouse: { cursor: await readCursor(s.ctx.db), headers: [], rule_groups: [] },
     });
     assert.deepEqual(await refreshSession(s.ctx, s.outpost, { ...request, uid: 'other' }), { result: 'ended' });
     const embedded = await embeddedOutpost(s.ctx.db);

@@ -1,10 +1,12 @@
-/** Headers of a person that reach our own outposts beside the token, never inside it (docs/architecture.md, decision 9). */
+/** What our own outposts learn about a person beside the token, never inside it (docs/architecture.md, decisions 9 and 23). */
 import type { Cursor, TokenExtension } from '../../contract/extension.ts';
 import { foldHeaderName, parseAdditionalHeaders } from '../../contract/headers.ts';
 import { headerNames, mergedAttributes } from '../directory/attributes.ts';
 import type { Attributes } from '../directory/attributes.ts';
+import { allGroups } from '../directory/membership.ts';
 import type { Db } from '../storage/database.ts';
 import type { ProviderRow, UserRow } from '../storage/rows.ts';
+import { settingsOf } from './providers.ts';
 
 /** @param cursor read before this is called, else a change in between would be missed */
 export async function tokenExtension(
@@ -13,7 +15,18 @@ export async function tokenExtension(
   user: UserRow,
   cursor: Cursor,
 ): Promise<TokenExtension> {
-  return { cursor, headers: personHeaders(provider, user, await mergedAttributes(db, user)) };
+  return {
+    cursor,
+    headers: personHeaders(provider, user, await mergedAttributes(db, user)),
+    rule_groups: await ruleGroups(db, provider, user),
+  };
+}
+
+/** Groups of the person, ancestors included, of those that access rules name: all of them might not fit a cookie. */
+export async function ruleGroups(db: Db, provider: ProviderRow, user: UserRow): Promise<string[]> {
+  const named = new Set(settingsOf(provider).access_rules.flatMap((rule) => rule.groups));
+  if (named.size === 0) return [];
+  return (await allGroups(db, user.id)).map((group) => group.name).filter((name) => named.has(name));
 }
 
 /** Basic credentials first, then `additionalHeaders`, of which one named Authorization takes their place. */

@@ -3,7 +3,7 @@ import { parseDuration } from '../../contract/durations.ts';
 import { InvalidInput } from '../../contract/errors.ts';
 import type { ProviderMode } from '../../contract/api.ts';
 import { readProviderSettings } from '../../contract/provider-settings.ts';
-import type { ProviderSettings } from '../../contract/provider-settings.ts';
+import type { AccessRule, ProviderSettings } from '../../contract/provider-settings.ts';
 import { providerChanged, providerConfigurationChanged } from '../access/changed.ts';
 import type { Change } from '../context.ts';
 import { randomKey } from '../directory/tokens.ts';
@@ -118,8 +118,19 @@ export async function configureProvider(
   if (before === undefined) throw notFound('provider');
   const settings: ProviderSettings = { ...settingsOf(before), ...patch };
   const problems = settingsProblems(patch);
+  const unknown = await unknownGroups(tx.db, patch.access_rules ?? []);
+  if (unknown.length > 0) problems['access_rules'] = [...(problems['access_rules'] ?? []), ...unknown];
   if (Object.keys(problems).length > 0) throw new InvalidInput(problems);
   return save(tx, before, { settings: JSON.stringify(settings) }, undefined);
+}
+
+/** A misspelt group would lock everybody out. */
+async function unknownGroups(db: Db, rules: readonly AccessRule[]): Promise<string[]> {
+  const named = [...new Set(rules.flatMap((rule) => rule.groups))];
+  if (named.length === 0) return [];
+  const rows = await db.selectFrom('group_').select('name').where('name', 'in', named).execute();
+  const known = new Set(rows.map((row) => row.name));
+  return named.filter((name) => !known.has(name)).map((name) => `There is no group called ${JSON.stringify(name)}.`);
 }
 
 /** Settings beyond the published ones, as stored. */

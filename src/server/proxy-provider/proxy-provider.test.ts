@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DEFAULT_PROVIDER_SETTINGS } from '../../contract/provider-settings.ts';
+import type { AccessRule } from '../../contract/provider-settings.ts';
 import { InvalidInput } from '../../contract/errors.ts';
 import { createBinding } from '../access/bindings.ts';
 import { createEntitlement } from '../access/entitlements.ts';
@@ -236,6 +237,43 @@ describe('evaluateScopes', () => {
   });
 });
 
+describe('groups for access rules', () => {
+  const rule = (groups: string[]): AccessRule => {
+    return { match: 'glob', pattern: '/admin/**', methods: [], effect: 'groups', groups };
+  };
+
+  it('are those that rules name, also when the person is in them through others', async () => {
+    await using server = await testServer();
+    const { ctx, provider, eve } = await eveAtWiki(server);
+    await ctx.change((tx) => createGroup(tx, { name: 'crew' }));
+    const rules = [rule(['crew', 'staff']), rule(['staff'])];
+    const configured = await ctx.change((tx) => configureProvider(tx, provider.id, { access_rules: rules }));
+    const cursor = await readCursor(ctx.db);
+    assert.deepEqual((await tokenExtension(ctx.db, configured, eve, cursor)).rule_groups, ['staff']);
+    assert.deepEqual((await tokenExtension(ctx.db, provider, eve, cursor)).rule_groups, []);
+    const [event] = await eventsAfter(ctx.db, cursor.n - 1, 0);
+    assert.equal(event?.kind, 'provider-changed', 'sessions that know of fewer groups are stale');
+  });
+
+  it('must be there, and rules must be readable, before they are saved', async () => {
+    await using server = await testServer();
+    const { ctx, provider } = await eveAtWiki(server);
+    const save = (...access_rules: AccessRule[]) =>
+      ctx.change((tx) => configureProvider(tx, provider.id, { access_rules }));
+    const says =
+      (...sentences: RegExp[]) =>
+      (error: unknown) => {
+        assert.ok(error instanceof InvalidInput);
+        const said = error.fields['access_rules'] ?? [];
+        assert.equal(said.length, sentences.length, said.join(' '));
+        return sentences.every((sentence, i) => sentence.test(said[i] ?? ''));
+      };
+    await assert.rejects(save(rule(['staff', 'stuff'])), says(/no group called "stuff"/));
+    await assert.rejects(save(rule(['staff']), { ...rule(['staff']), pattern: 'x?' }), says(/^Rule 2: /));
+    await assert.rejects(save({ ...rule([]), match: 'regex', pattern: '(' }), says(/^Rule 1: /, /name the groups/));
+  });
+});
+
 describe('headers beside the token', () => {
   it('are the Basic credentials and the additional ones', async () => {
     await using server = await testServer();
@@ -249,6 +287,7 @@ describe('headers beside the token', () => {
     assert.deepEqual(await tokenExtension(ctx.db, provider, eve, cursor), {
       cursor,
       headers: [basic('eve@x.test:s3cret'), ...extra],
+      rule_groups: [],
     });
     const off = { ...provider, basic_auth_enabled: 0 };
     assert.deepEqual((await tokenExtension(ctx.db, off, eve, cursor)).headers, extra);

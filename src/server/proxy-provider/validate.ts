@@ -1,6 +1,6 @@
 /** Checks a proxy provider before it is saved (spec/server.md 3.1). */
-import { RE2JS } from 're2js';
 import { parseDuration } from '../../contract/durations.ts';
+import { skipLineProblems } from '../../rules/skip-lines.ts';
 import type { Change } from '../context.ts';
 import type { ProviderRow } from '../storage/rows.ts';
 import type { ProviderInput } from './providers.ts';
@@ -44,7 +44,7 @@ export function fieldProblems(input: Partial<ProviderInput>): Problems {
       problems[field] = ['Give a duration of at least a second, such as hours=1;minutes=30.'];
     }
   }
-  const rules = ruleProblems(input.skip_path_regex ?? '');
+  const rules = skipLineProblems(input.skip_path_regex ?? '');
   if (rules.length > 0) problems['skip_path_regex'] = rules;
   return problems;
 }
@@ -114,20 +114,4 @@ function addressProblem(value: string): string | undefined {
   if (url.username !== '' || url.password !== '') return 'Leave out user name and password.';
   if (url.search !== '' || url.hash !== '') return 'Leave out what follows ? and #.';
   return undefined;
-}
-
-function ruleProblems(text: string): string[] {
-  return text.split('\n').flatMap((raw, index) => {
-    const line = raw.trim(); // a blank line is no rule
-    if (line === '') return [];
-    if (line.includes('\\?')) {
-      return [`Line ${index + 1}: rules see the path only, never the query. Leave out what follows \\?.`];
-    }
-    try {
-      RE2JS.compile(line);
-      return [];
-    } catch (error) {
-      return [`Line ${index + 1}: ${error instanceof Error ? error.message : 'not a regular expression'}.`];
-    }
-  });
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { readPath } from './canonical-path.ts';
-import { compilePathRules } from './path-rules.ts';
 
 describe('readPath', () => {
   it('reads plain paths as they are', () => {
@@ -113,55 +112,5 @@ describe('readPath', () => {
 
   it('is total', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (raw) => void readPath(`/${raw}`)));
-  });
-});
-
-describe('path rules', () => {
-  const publicBy = (field: string, path: string) => compilePathRules(field).rules.publicBy(readPath(path));
-
-  it('look at the path only, found anywhere, case as written', () => {
-    assert.equal(publicBy('^/public/', '/public/x'), 1);
-    assert.equal(publicBy('^/public/', '/Public/x'), undefined);
-    assert.equal(publicBy('/skip.*', '/a/skip'), 1);
-    assert.equal(publicBy('(?i)^/pub', '/PUBLIC'), 1);
-    assert.equal(publicBy('^/a\n^/b', '/b/x'), 2);
-  });
-
-  it('take a blank line for no rule and strip CR', () => {
-    for (const field of ['', '\n', '  \n\t\n', '\r\n\r\n']) {
-      assert.equal(compilePathRules(field).rules.any, false);
-      assert.equal(publicBy(field, '/anything'), undefined);
-    }
-    assert.equal(publicBy('^/ok$\r\n', '/ok'), 1);
-  });
-
-  it('are the lines that were checked: without white space around them', () => {
-    for (const line of ['  ^/ok$', '^/ok$ \t', '\t^/ok$\r']) assert.equal(publicBy(line, '/ok'), 1, line);
-    assert.equal(publicBy('^/ok\\ ', '/ok '), undefined, 'an escaped space that was cut off leaves no rule');
-  });
-
-  it('drop a wrong line and keep the others: what it meant stays protected', () => {
-    const { rules, problems } = compilePathRules('^/a(?=b)\n^/ok\n(');
-    assert.equal(problems.length, 2);
-    assert.match(problems[0] ?? '', /line 1/);
-    assert.equal(rules.publicBy(readPath('/ok')), 2);
-    assert.equal(rules.publicBy(readPath('/ab')), undefined);
-  });
-
-  it('let nothing through by a path that is not plain', () => {
-    for (const path of ['/public/../admin', '/public%2fx', '/public/%252e'])
-      assert.equal(publicBy('.*', path), undefined);
-  });
-
-  it('must hold for every reading', () => {
-    assert.equal(publicBy('health$', '/admin;health'), undefined);
-    assert.equal(publicBy('^/x//y$', '/x//y'), undefined);
-    assert.equal(publicBy('^/static/', '/static/a;v=2/b'), 1);
-  });
-
-  it('take linear time', () => {
-    const started = performance.now();
-    assert.equal(publicBy('^(a+)+$', `/${'a'.repeat(30_000)}!`), undefined);
-    assert.ok(performance.now() - started < 2000);
   });
 });

@@ -6,7 +6,7 @@
  * many frameworks answer `/users/7.webmanifest` or `/report/favicon.ico` with what lies at the path before. Never by
  * `Sec-Fetch-Dest`: every client can send it.
  */
-import type { PathReading } from './sites/canonical-path.ts';
+import type { PathReading } from './canonical-path.ts';
 
 const SIZE = '(?:-\\d{1,4}x\\d{1,4})?';
 const NAMES = [
@@ -30,9 +30,12 @@ const ASSET = new RegExp(`^/(?:${NAMES.join('|')})$`);
  */
 export function isAssetPath(path: PathReading | undefined, basePath: string): boolean {
   if (path?.kind !== 'plain') return false;
-  return path.readings.every((reading) =>
-    ASSET.test(reading.startsWith(`${basePath}/`) ? reading.slice(basePath.length) : reading),
-  );
+  return path.readings.every((reading) => isAsset(reading, basePath));
+}
+
+/** @param reading one reading of a path */
+export function isAsset(reading: string, basePath: string): boolean {
+  return ASSET.test(reading.startsWith(`${basePath}/`) ? reading.slice(basePath.length) : reading);
 }
 
 /** @param method what the application would be asked with; undefined = not known */

@@ -1,16 +1,19 @@
 /** The path an application will act on, as path rules see it (spec/security.md C). */
 
-/** How a raw path reads. Rules look at a `plain` path only. */
+/** How a raw path reads. */
 export type PathReading =
   /** `readings`: every form an application may understand; a rule holds only if it holds for all */
   | { kind: 'plain'; path: string; readings: readonly string[] }
-  /** servers differ in how they read it: it may pass for people who may open everything, never by a rule */
-  | { kind: 'ambiguous' }
+  /**
+   * servers differ in how they read it: nobody gets in by it without a login. `readings`: the forms there are, if all
+   * of them are known, as with an encoded slash
+   */
+  | { kind: 'ambiguous'; readings: readonly string[] | undefined }
   /** no honest client sends it: always refused */
   | { kind: 'malformed' };
 
 const MALFORMED: PathReading = { kind: 'malformed' };
-const AMBIGUOUS: PathReading = { kind: 'ambiguous' };
+const AMBIGUOUS: PathReading = { kind: 'ambiguous', readings: undefined };
 
 /** What most paths are: nothing to decode, nothing to read twice. */
 const SIMPLE = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*\/?$/;
@@ -35,7 +38,7 @@ export function readPath(rawPath: string): PathReading {
 
   let text = rawPath;
   let path: string | undefined;
-  let doubtful = ENCODED_SEPARATOR.test(rawPath) || /[\u0080-\uffff]/.test(rawPath);
+  let doubtful = /[\u0080-\uffff]/.test(rawPath);
   for (let round = 0; round <= MAX_ROUNDS; round++) {
     if (CONTROL.test(text) || (round === 0 && FORBIDDEN.test(text)) || hasDotSegment(text)) return MALFORMED;
     if (!text.includes('%')) break;
@@ -61,6 +64,7 @@ export function readPath(rawPath: string): PathReading {
     if (round === MAX_ROUNDS) doubtful = true;
   }
   if (doubtful) return AMBIGUOUS;
+  if (ENCODED_SEPARATOR.test(rawPath)) return { kind: 'ambiguous', readings: separatorReadings(rawPath) };
   const canonical = path ?? rawPath;
   return { kind: 'plain', path: canonical, readings: readingsOf(canonical) };
 }
@@ -88,5 +92,17 @@ function readingsOf(path: string): readonly string[] {
   const bare = path.includes(';') ? path.replace(/;[^/]*/g, '') : path;
   readings.add(bare);
   for (const form of [path, bare]) if (form.includes('//')) readings.add(form.replace(/\/{2,}/g, '/'));
+  return [...readings];
+}
+
+/** An encoded slash or backslash stays as it is, is decoded, and a backslash may be a slash (Windows). */
+function separatorReadings(rawPath: string): readonly string[] {
+  const readings = new Set<string>();
+  for (const slash of ['%25$1', '/']) {
+    for (const backslash of ['%25$1', '%5c', '/']) {
+      const form = rawPath.replace(/%(2f)/gi, slash).replace(/%(5c)/gi, backslash);
+      for (const reading of readingsOf(decodeURIComponent(form))) readings.add(reading);
+    }
+  }
   return [...readings];
 }
