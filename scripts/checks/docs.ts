@@ -1,6 +1,7 @@
 /** Generated pages say what the code says, every code is explained, and links between pages lead somewhere. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { deployFiles, GUIDES, withFiles } from '../deploy-files.ts';
 import { ERROR_CODES_PAGE, errorCodesPage } from '../error-codes-page.ts';
 import { SETTINGS_PAGE, settingsPage } from '../settings-page.ts';
 
@@ -10,6 +11,8 @@ export function checkDocs(): string[] {
   return [
     ...current(SETTINGS_PAGE, settingsPage(), 'scripts/settings-page.ts'),
     ...current(ERROR_CODES_PAGE, errorCodesPage(), 'scripts/error-codes-page.ts'),
+    ...[...deployFiles()].flatMap(([file, text]) => current(file, text, 'scripts/deploy-files.ts')),
+    ...GUIDES.flatMap((guide) => current(guide, withFiles(read(guide), read), 'scripts/deploy-files.ts')),
     ...unexplainedCodes(),
     ...brokenLinks(),
   ];
