@@ -21,6 +21,7 @@ import { normalise, upgradeOverHttp10 } from './listen/normalise.ts';
 import type { NormalisedRequest } from './listen/request.ts';
 import { answerLoginEndpoint, loginEndpoint } from './login/endpoints.ts';
 import { sendCodedError, sendProblem, sendUnknownHost } from './pages.ts';
+import { breakOff } from './proxy/client-side.ts';
 import type { Reason } from './reasons.ts';
 import type { Site } from './sites/site.ts';
 
@@ -133,7 +134,7 @@ function refused(exchange: Exchange, own: Own | undefined, error: CodedError, re
 function failed(exchange: Exchange, error: unknown): void {
   const { res, request, services } = exchange;
   services.log.error({ err: error, request: request.requestId }, 'a request failed');
-  if (res.headersSent) res.destroy();
+  if (res.headersSent) breakOff(res);
   else if (asksAsNginx(outpostPath(request.rawPath), request)) sendText(res, 403, 'internal error');
   else sendProblem(exchange, 'internal-error');
   report(exchange, 'internal-error');

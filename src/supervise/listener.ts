@@ -1,13 +1,15 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import type { Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { isHttp2 } from '../outpost/listen/http2.ts';
 import type { Settings } from '../settings/settings.ts';
 
 /** Largest request head: session cookies of several applications and a token may come together. */
-const MAX_HEAD_BYTES = 64 * 1024;
+export const MAX_HEAD_BYTES = 64 * 1024;
 /** Connections a worker holds at once; further ones are closed. About 40 kB each when idle. */
-const MAX_CONNECTIONS = 10_000;
+export const MAX_CONNECTIONS = 10_000;
 /** How often heads that take too long are looked for. */
 const CHECK_MS = 2000;
 
@@ -18,9 +20,9 @@ export interface Handlers {
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
-/** One HTTP/1.1 listener of the data plane. */
+/** One listener of the data plane. */
 export interface Listener {
-  readonly server: Server;
+  readonly server: TcpServer;
   /**
    * Stops accepting, lets requests under way end, then closes what is left.
    * @param ms longest wait
@@ -29,8 +31,21 @@ export interface Listener {
 }
 
 /** Heads have a time limit; bodies and answers have idle limits only, set where they are carried. */
-export function createListener(handlers: Handlers, timeouts: Settings['timeouts']): Listener {
-  const server = createServer({
+export function createListener(
+  handlers: Handlers,
+  timeouts: Settings['timeouts'],
+): Listener & { readonly server: Server } {
+  const server = createServer(httpLimits(handlers, timeouts));
+  server.maxConnections = MAX_CONNECTIONS;
+  server.timeout = 0; // heads and kept-alive connections have limits of their own, and so has what is carried
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => handlers.request(req, res));
+  const upgraded = answerSpecialRequests(server, handlers);
+  return { server, drain: (ms) => drain(server, upgraded, ms) };
+}
+
+/** How HTTP/1.1 is read, on this listener and beside HTTP/2. */
+export function httpLimits(handlers: Handlers, timeouts: Settings['timeouts']): ServerOptions {
+  return {
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: timeouts.readHeader,
     requestTimeout: 0,
@@ -38,10 +53,14 @@ export function createListener(handlers: Handlers, timeouts: Settings['timeouts'
     connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: true,
     shouldUpgradeCallback: (req) => handlers.mayUpgrade(req),
-  });
-  server.maxConnections = MAX_CONNECTIONS;
-  server.timeout = 0; // heads and kept-alive connections have limits of their own, and so has what is carried
-  server.on('request', (req: IncomingMessage, res: ServerResponse) => handlers.request(req, res));
+  };
+}
+
+/**
+ * Answers what is no ordinary request: expectations, upgrades, CONNECT, and what cannot be read.
+ * @returns the connections that left HTTP, kept up to date
+ */
+export function answerSpecialRequests(server: TcpServer, handlers: Handlers): ReadonlySet<Duplex> {
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
     // A client that is refused without "continue" may or may not send its body: nobody could tell it from the next
     // request. Whoever does say "continue" takes this back.
@@ -49,7 +68,8 @@ export function createListener(handlers: Handlers, timeouts: Settings['timeouts'
     handlers.request(req, res);
   });
   server.on('checkExpectation', (_: IncomingMessage, res: ServerResponse) => {
-    res.writeHead(417, { Connection: 'close' }).end();
+    res.shouldKeepAlive = false;
+    res.writeHead(417).end();
   });
   const upgraded = new Set<Duplex>();
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -57,12 +77,16 @@ export function createListener(handlers: Handlers, timeouts: Settings['timeouts'
     socket.once('close', () => upgraded.delete(socket));
     handlers.upgrade(req, socket, head);
   });
-  server.on('connect', (_: IncomingMessage, socket: Duplex) => refuse(socket, '405 Method Not Allowed'));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-    refuse(socket, STATUS_OF[error.code ?? ''] ?? '400 Bad Request');
+  server.on('connect', (req: IncomingMessage, socket: Duplex) => {
+    if (isHttp2(req)) req.stream.respond({ ':status': 405 }, { endStream: true });
+    else refuse(socket, '405 Method Not Allowed');
   });
-  return { server, drain: (ms) => drain(server, upgraded, ms) };
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const status = STATUS_OF[error.code ?? ''] ?? (error.code?.startsWith('HPE_') ? '400 Bad Request' : undefined);
+    if (status === undefined || !socket.writable) return void socket.destroy();
+    refuse(socket, status);
+  });
+  return upgraded;
 }
 
 const STATUS_OF: Readonly<Record<string, string>> = {

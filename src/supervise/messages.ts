@@ -5,6 +5,7 @@
 import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
 import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts';
 import type { Problem } from '../outpost/exchange.ts';
+import type { CertificatePair, Certificates } from '../outpost/listen/certificates.ts';
 import type { MetricSnapshot } from '../outpost/metrics.ts';
 import type { ListenAddress, Settings } from '../settings/settings.ts';
 
@@ -23,6 +24,8 @@ export interface BackChannelOptions {
 export interface WorkerStart {
   settings: Pick<Settings, 'logLevel' | 'logHttpHeaders' | 'timeouts' | 'listen' | 'outpost'>;
   listen: ListenAddress[];
+  /** HTTPS: its addresses, and the certificate for names that no other fits; undefined = none */
+  tls?: { listen: ListenAddress[]; fallback: CertificatePair } | undefined;
   /** several workers share the port */
   reusePort: boolean;
   backChannel: BackChannelOptions;
@@ -37,7 +40,9 @@ export interface LocalSignOut {
 
 export type ToWorker =
   | ({ kind: 'start' } & WorkerStart)
-  | { kind: 'configure'; outpost: OutpostInstance; providers: ProxyOutpostConfig[] }
+  | { kind: 'configure'; outpost: OutpostInstance; providers: ProxyOutpostConfig[]; certificates: Certificates }
+  /** the certificate for names that no other fits was made anew */
+  | { kind: 'fallback-certificate'; pair: CertificatePair }
   | { kind: 'events'; batch: IdentityEventBatch }
   /** an official server ended this session (instructions 3 and 4) */
   | { kind: 'session-ended'; sid: string }

@@ -3,12 +3,16 @@ import type { Duplex } from 'node:stream';
 import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
 import { CodedError } from '../contract/errors.ts';
 import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts';
+import { CertificateChoice } from '../outpost/listen/certificates.ts';
+import type { Certificates } from '../outpost/listen/certificates.ts';
 import { Metrics } from '../outpost/metrics.ts';
 import type { Channel } from './channel.ts';
 import { createListener } from './listener.ts';
-import type { Listener } from './listener.ts';
+import type { Handlers, Listener } from './listener.ts';
 import type { FromWorker, LocalSignOut, ToWorker, WorkerStart } from './messages.ts';
 import { listenOn } from './ports.ts';
+import { createTlsListener } from './tls-listener.ts';
+import type { TlsListener } from './tls-listener.ts';
 
 /** The data plane, as a worker drives it. */
 export interface Plane {
@@ -37,16 +41,27 @@ export type MakePlane = (start: WorkerStart, metrics: Metrics, tell: (message: F
 export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: MakePlane, onEnd: () => void): void {
   const metrics = new Metrics();
   const listeners: Listener[] = [];
+  const secure: TlsListener[] = [];
+  let certificates = new CertificateChoice();
   let plane: Plane | undefined;
   /** sign-outs told before the first configuration, which says what they end and for how long; undefined after it */
   let early: LocalSignOut[] | undefined = [];
 
-  const configure = (outpost: OutpostInstance, providers: ProxyOutpostConfig[]) => {
+  const configure = (outpost: OutpostInstance, providers: ProxyOutpostConfig[], pairs: Certificates) => {
     plane?.configure(outpost, providers);
+    if (secure.length > 0) showCertificates(new CertificateChoice(providers, pairs));
     const waiting = early ?? [];
     early = undefined;
     // in the same turn: no request is answered by a configuration that does not know of them
     for (const { report, at } of waiting) plane?.signOut(report, at);
+  };
+
+  /** From now on; connections that are there keep theirs. */
+  const showCertificates = (choice: CertificateChoice) => {
+    certificates = choice;
+    for (const { provider, name, text } of choice.problems) {
+      channel.send({ kind: 'problem', problem: { code: 'certificate', message: `${name}: ${text}`, provider } });
+    }
   };
 
   const start = async (options: WorkerStart) => {
@@ -62,7 +77,22 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
       await listenOn(listener.server, address, options.listen, options.reusePort, 'GATEHOUSE_LISTEN__HTTP');
       listeners.push(listener);
     }
+    if (options.tls) await startTls(handlers, options, options.tls);
     channel.send({ kind: 'ready' });
+  };
+
+  const startTls = async (
+    handlers: Handlers,
+    { settings, reusePort }: WorkerStart,
+    { listen, fallback }: NonNullable<WorkerStart['tls']>,
+  ) => {
+    for (const address of listen) {
+      const choose = (name: string) => certificates.find(name);
+      const listener = createTlsListener(handlers, settings.timeouts, { fallback, choose });
+      await listenOn(listener.server, address, listen, reusePort, 'GATEHOUSE_LISTEN__HTTPS');
+      listeners.push(listener);
+      secure.push(listener);
+    }
   };
 
   const end = async (ms: number) => {
@@ -79,7 +109,9 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
           return end(0);
         });
       case 'configure':
-        return configure(message.outpost, message.providers);
+        return configure(message.outpost, message.providers, message.certificates);
+      case 'fallback-certificate':
+        return secure.forEach((listener) => listener.setFallback(message.pair));
       case 'events':
         return plane?.applyEvents(message.batch);
       case 'session-ended':

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { CodedError } from '../../contract/errors.ts';
+import { isHttp2 } from './http2.ts';
 import type { Peers } from './peers.ts';
 import type { DecisiveHeaders, NormalisedRequest } from './request.ts';
 
@@ -142,7 +143,7 @@ export function normalise(req: IncomingMessage, peers: Peers): NormalisedRequest
   if (req.method === 'CONNECT') problem ??= notForUs();
   if (BAD_TARGET.test(rawTarget)) problem ??= badTarget();
   // Node also reads request lines that say HTTP/2.0 or 0.9, and treats them as 1.1
-  if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') problem ??= badVersion();
+  if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0' && !isHttp2(req)) problem ??= badVersion();
   const mark = rawTarget.indexOf('?');
   const rawPath = mark < 0 ? rawTarget : rawTarget.slice(0, mark);
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { CodedError } from '../../contract/errors.ts';
 import { atEndOfTurn } from '../end-of-turn.ts';
+import { breakOff, dropRest, hasBody, limitSilence, ownLimits, writeHead, writeTrailers } from './client-side.ts';
 import { sendEarlyHints } from './early-hints.ts';
 import { requestHeaders } from './request-headers.ts';
 import { responseHeaders, responseTrailers } from './response-headers.ts';
@@ -74,13 +75,13 @@ export class Carrier implements Dispatcher.DispatchHandler {
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.#onDone = options.onDone;
     this.#fail = fail;
-    const length = req.headers['content-length'];
-    this.#hasBody = req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+    this.#hasBody = hasBody(req);
   }
 
   start(plan: Plan): void {
     this.#plan = plan;
     this.#res.on('close', this.#clientClosed);
+    ownLimits(this.#res, 0);
     if (this.#hasBody) {
       this.#limit(this.#limits.clientSends);
       this.#req.once('end', () => this.#limit(0));
@@ -121,7 +122,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
     if (status < 200) return this.#informational(controller, status);
     this.#answered = true;
     const headers = this.#plan!.responseHeaders(rawText(controller.rawHeaders), status !== 204);
-    res.writeHead(status, message ?? '', headers);
+    writeHead(res, status, message ?? '', headers);
     atEndOfTurn(() => this.#flush());
   }
 
@@ -138,7 +139,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
 
   /** 103 Early Hints is passed on, other interim answers mean nothing beyond this connection. */
   #informational(controller: Dispatcher.DispatchController, status: number): void {
-    if (status !== 103 || this.#res.headersSent || this.#req.httpVersion !== '1.1') return;
+    if (status !== 103 || this.#res.headersSent || this.#req.httpVersion === '1.0') return;
     const raw = rawText(controller.rawHeaders);
     sendEarlyHints(
       this.#res,
@@ -166,8 +167,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#done) return;
     const res = this.#res;
-    const trailers = responseTrailers(rawText(controller.rawTrailers));
-    if (trailers.length > 0 && res.chunkedEncoding) res.addTrailers(trailers);
+    writeTrailers(res, responseTrailers(rawText(controller.rawTrailers)));
     this.#leftover = this.#hasBody && !this.#req.complete;
     this.#ended = true;
     this.#finish('complete');
@@ -176,8 +176,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
 
   #end(last: Buffer | undefined): void {
     const res = this.#res;
-    const { socket } = res;
-    if (this.#leftover) res.once('finish', () => socket?.destroySoon());
+    if (this.#leftover) dropRest(res);
     // as text, head and body are one write; latin1 keeps every byte
     if (last !== undefined && last.length <= ONE_WRITE) res.end(last.toString('latin1'), 'latin1');
     else res.end(last);
@@ -195,7 +194,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
     }
     this.#finish('upstream-failed');
     if (this.#answered || this.#res.headersSent) {
-      this.#res.destroy(error);
+      breakOff(this.#res, error);
       return;
     }
     if (this.#hasBody && !this.#req.complete) this.#res.shouldKeepAlive = false;
@@ -217,7 +216,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
   #limit(ms: number): void {
     if (!this.#limited) this.#res.on('timeout', this.#stalled);
     this.#limited = true;
-    this.#res.socket?.setTimeout(ms);
+    limitSilence(this.#res, ms);
   }
 
   readonly #clientClosed = (): void => {
@@ -231,7 +230,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
     if (this.#done) return;
     const takes = this.#answered && this.#res.writableNeedDrain;
     const sends = this.#hasBody && !this.#req.complete && !this.#req.isPaused();
-    if (takes || sends) this.#res.destroy();
+    if (takes || sends) breakOff(this.#res);
   };
 
   #finish(result: CarryOutcome['result']): void {
@@ -239,8 +238,9 @@ export class Carrier implements Dispatcher.DispatchHandler {
     this.#res.off('close', this.#clientClosed);
     if (this.#limited) {
       this.#res.off('drain', this.#drained).off('timeout', this.#stalled);
-      this.#res.socket?.setTimeout(0);
+      limitSilence(this.#res, 0);
     }
+    ownLimits(this.#res, this.#limits.clientReceives);
     this.#onDone?.({ duration: performance.now() - this.#started, result });
   }
 }

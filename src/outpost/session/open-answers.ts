@@ -4,6 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Identity } from '../identify/identify.ts';
+import { breakOff } from '../proxy/client-side.ts';
 import type { LiveSession } from './live.ts';
 import type { Revocations } from './revocations.ts';
 
@@ -82,6 +83,6 @@ export class OpenAnswers {
   /** Breaking the connection is the only way to say within an answer that the rest is missing. */
   #cut(res: ServerResponse): void {
     this.#open.delete(res);
-    res.destroy();
+    breakOff(res);
   }
 }
