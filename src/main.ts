@@ -13,7 +13,7 @@ const HELP = `gatehouse: one login in front of all your applications
 usage: gatehouse <command>
 
   serve               start the identity server and its embedded outpost
-      --workers <n>   processes that answer on the HTTP port; 0 = everything in one process
+      --workers <n>   processes that answer visitors; 0 = everything in one process
       --demo          also start a sample application, with two people to sign in as
   config <proxy>      write the configuration of a reverse proxy for a provider; <proxy> is one of
                       nginx, ingress-nginx, traefik, traefik-labels, traefik-kubernetes, caddy, envoy, haproxy
@@ -76,6 +76,7 @@ async function serveCommand(flags: Readonly<Record<string, unknown>>): Promise<n
   const { serve } = await import('./supervise/serve.ts');
   const { startDemo } = flags['demo'] === true ? await import('./demo/demo.ts') : {};
   return serve(settings, {
+    makeCertificate: async (wish) => (await import('./server/certificates/make.ts')).makeCertificate(wish),
     ...(startDemo !== undefined && { startDemo }),
     ...(settings.workers === 0 && { runControlPlane }),
   });

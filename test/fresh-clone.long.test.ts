@@ -43,6 +43,7 @@ describe('a fresh clone', { timeout: 900_000 }, () => {
         HOME,
         ...(TMPDIR === undefined ? {} : { TMPDIR }),
         GATEHOUSE_LISTEN__HTTP: `127.0.0.1:${port}`,
+        GATEHOUSE_LISTEN__HTTPS: `127.0.0.1:${await freePort()}`,
         GATEHOUSE_LISTEN__METRICS: `127.0.0.1:${await freePort()}`,
       },
     });

@@ -51,6 +51,7 @@ export class Product {
       log: join(this.folder, 'access.log'),
       env: {
         GATEHOUSE_LISTEN__HTTP: `127.0.0.1:${this.port}`,
+        GATEHOUSE_LISTEN__HTTPS: '',
         GATEHOUSE_LISTEN__METRICS: `127.0.0.1:${this.#metricsPort}`,
         GATEHOUSE_DATA: join(this.folder, 'data'),
         GATEHOUSE_BOOTSTRAP_PASSWORD: 'correct horse battery staple',

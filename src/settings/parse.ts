@@ -37,6 +37,9 @@ export function listenAddresses(raw: string): ListenAddress[] {
   return entries.map(listenAddress);
 }
 
+/** The same; empty = none. */
+export const listenAddressesOrNone = (raw: string): ListenAddress[] => (raw.trim() === '' ? [] : listenAddresses(raw));
+
 function listenAddress(entry: string): ListenAddress {
   const [, inBrackets, plain = '', port] = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(entry) ?? [];
   const host = inBrackets ?? (plain === '' ? '::' : plain);

@@ -46,9 +46,10 @@ export const SETTINGS = {
   https: setting({
     name: 'LISTEN__HTTPS',
     fallback: '[::]:9443',
-    parse: parse.listenAddresses,
+    parse: parse.listenAddressesOrNone,
     used: 'both',
-    about: 'Addresses for HTTPS. Checked, but not opened by this version.',
+    emptyCounts: true,
+    about: 'Addresses for HTTPS (HTTP/2 and HTTP/1.1), separated by commas. Empty: no HTTPS.',
   }),
   metrics: setting({
     name: 'LISTEN__METRICS',

@@ -59,6 +59,7 @@ describe('an outpost that starts again', () => {
         };
         return { channel, pid: undefined, kill: () => undefined };
       },
+      fallback: undefined,
       log: pino({ level: 'silent' }),
     });
     assert.equal(told.length, 0, 'no worker before the files are read');
@@ -71,7 +72,7 @@ describe('an outpost that starts again', () => {
       assert.deepEqual(more, [
         { kind: 'events', batch: events },
         { kind: 'signed-out', signOut: { report: kept.report, at: kept.at } },
-        { kind: 'configure', outpost: OUTPOST, providers: [] },
+        { kind: 'configure', outpost: OUTPOST, providers: [], certificates: {} },
         { kind: 'link', up: false },
       ]);
     }

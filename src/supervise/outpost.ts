@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { OutpostInstance } from '../contract/api.ts';
 import type { ControlPlaneStart } from '../contract/process.ts';
 import { OutpostGauges } from '../outpost/metrics.ts';
+import type { CertificatePair } from '../outpost/listen/certificates.ts';
 import type { Settings } from '../settings/settings.ts';
 import { Control } from './control/control.ts';
 import type { BackChannelOptions, FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -57,6 +58,8 @@ export interface OutpostParts {
   count: number;
   reusePort: boolean;
   startWorker: () => Running<ToWorker, FromWorker>;
+  /** certificate for names that no other fits; undefined = no HTTPS */
+  fallback: CertificatePair | undefined;
   log: Logger;
 }
 
@@ -66,25 +69,27 @@ export class Outpost {
   readonly control: Control | undefined;
   readonly #gauges = new OutpostGauges();
   readonly #log: Logger;
+  #start: WorkerStart;
   readonly #configured = Promise.withResolvers<void>();
   #closing = false;
 
-  constructor({ settings, server, count, reusePort, startWorker, log }: OutpostParts) {
+  constructor({ settings, server, count, reusePort, startWorker, log, fallback }: OutpostParts) {
     this.#log = log;
     const enabled = !(settings.disableEmbeddedOutpost && server.socket);
-    if (enabled) this.control = this.#openControl(server, settings.data);
+    if (enabled) this.control = this.#openControl(server, settings.data, fallback !== undefined);
     else this.#configured.resolve();
     const { logLevel, logHttpHeaders, timeouts, listen, outpost } = settings;
-    const start: WorkerStart = {
+    this.#start = {
       settings: { logLevel, logHttpHeaders, timeouts, listen, outpost },
       listen: listen.http,
       reusePort,
       backChannel: server,
+      tls: fallback && { listen: listen.https, fallback },
     };
     this.workers = new Workers({
       count,
       start: startWorker,
-      briefing: () => this.#briefing(start),
+      briefing: () => this.#briefing(),
       onMessage: (message) => this.#heard(message),
       log,
     });
@@ -112,10 +117,17 @@ export class Outpost {
     await this.control?.close();
   }
 
+  /** Shows another certificate where no other fits. */
+  setFallback(pair: CertificatePair): void {
+    if (this.#start.tls) this.#start = { ...this.#start, tls: { ...this.#start.tls, fallback: pair } };
+    this.#tell({ kind: 'fallback-certificate', pair });
+  }
+
   /** All a worker that starts now must know. */
-  #briefing(start: WorkerStart): ToWorker[] {
-    const messages: ToWorker[] = [{ kind: 'start', ...start }];
-    if (!this.control) return [...messages, { kind: 'configure', outpost: NO_OUTPOST, providers: [] }];
+  #briefing(): ToWorker[] {
+    const messages: ToWorker[] = [{ kind: 'start', ...this.#start }];
+    if (!this.control)
+      return [...messages, { kind: 'configure', outpost: NO_OUTPOST, providers: [], certificates: {} }];
     // what ended sessions comes first: without a configuration a worker lets nobody in
     const { events, configuration, signOuts } = this.control;
     if (events) messages.push({ kind: 'events', batch: events });
@@ -125,10 +137,11 @@ export class Outpost {
     return messages;
   }
 
-  #openControl(server: BackChannelOptions, dataFolder: string): Control {
+  #openControl(server: BackChannelOptions, dataFolder: string, certificates: boolean): Control {
     const control: Control = new Control({
       server,
       dataFolder,
+      certificates,
       log: this.#log,
       listener: {
         onConfiguration: (configuration) => {

@@ -13,6 +13,8 @@ import type { Running } from './keeper.ts';
 import { lockDataFolder } from './lock.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { openMetricsServers } from './metrics-server.ts';
+import { fallbackCertificate, watchFallback } from './fallback-certificate.ts';
+import type { MakeCertificate } from './fallback-certificate.ts';
 import { controlPlaneStart, embeddedServer, httpPort, Outpost } from './outpost.ts';
 import { probePorts } from './ports.ts';
 import { makeRuntime } from './runtime-folder.ts';
@@ -34,6 +36,8 @@ export interface ServeOptions {
     httpPort: number;
     dataFile: string;
   }) => Promise<StartedDemo>;
+  /** makes the certificate shown where no other fits; without it nothing listens for HTTPS */
+  makeCertificate?: MakeCertificate;
   /** runs the control plane in this process; used with `--workers 0`, and given by the command line as well */
   runControlPlane?: RunControlPlane;
   /** entry point of the control plane's process; for tests */
@@ -61,12 +65,15 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     const lock = lockDataFolder(settings.data);
     closers.push(() => lock.release());
     await probePorts(settings.listen.http, 'GATEHOUSE_LISTEN__HTTP');
+    await probePorts(settings.listen.https, 'GATEHOUSE_LISTEN__HTTPS');
     let outpost: Outpost | undefined;
     const metrics = await openMetricsServers(settings.listen.metrics, async () => (await outpost?.metrics()) ?? '');
     closers.push(() => metrics.forEach((server) => server.close().closeAllConnections()));
     const runtime = makeRuntime(settings.data);
     closers.push(() => runtime.remove());
 
+    const make = settings.listen.https.length > 0 ? options.makeCertificate : undefined;
+    const fallback = make && (await fallbackCertificate(settings.data, make));
     const start = controlPlaneStart(settings, runtime, options.startDemo !== undefined);
     const server = embeddedServer(settings, runtime);
     const { log } = logging;
@@ -78,10 +85,16 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
       startWorker: inOne
         ? () => workerHere(logging)
         : () => forkModule(options.workerModule ?? moduleUrl('supervise/worker-main')),
+      fallback: fallback?.pair,
       log,
     });
     const { workers, control } = outpost;
     closers.push(() => workers.kill());
+    if (make) {
+      const failed = (error: Error) =>
+        log.error({ error: error.message }, 'the self-signed certificate cannot be made anew');
+      closers.push(watchFallback(settings.data, make, (pair) => outpost?.setFallback(pair), failed));
+    }
     await outpost.start(); // before the server, whose news must not be overwritten by what an earlier run kept
     const onReady = () => control?.start();
     const controlPlane = inOne
@@ -125,8 +138,11 @@ async function bringUp({ settings, options, controlPlane, outpost, server, demoT
   // Whoever is told an address must find it served. A fetch under way may be older than the demo: hence the second.
   for (let i = 0; demo !== undefined && i < 2; i += 1) await outpost.control?.refresh();
   const port = httpPort(settings);
+  const securePort = options.makeCertificate && settings.listen.https[0]?.port;
   const more = demo ? ['', ...demo.instructions] : [];
-  process.stderr.write(announcement({ settings, port, more, ...(setupToken === undefined ? {} : { setupToken }) }));
+  process.stderr.write(
+    announcement({ settings, port, securePort, more, ...(setupToken === undefined ? {} : { setupToken }) }),
+  );
   return demo;
 }
 

@@ -61,7 +61,7 @@ const signedOut = (sid: string): ToWorker => ({
   kind: 'signed-out',
   signOut: { report: { provider: 1, sid, uid: 'u' }, at: 7 },
 });
-const CONFIGURE: ToWorker = { kind: 'configure', outpost: OUTPOST, providers: [] };
+const CONFIGURE: ToWorker = { kind: 'configure', outpost: OUTPOST, providers: [], certificates: {} };
 
 describe('runWorker', () => {
   it('applies sign-outs told before a configuration together with it, and later ones at once', async () => {

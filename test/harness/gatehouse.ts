@@ -30,6 +30,8 @@ export interface GatehouseOptions {
   host?: string;
   port?: number;
   metricsPort?: number;
+  /** without one nothing listens for HTTPS */
+  securePort?: number;
   /** command put in front, e.g. `ip netns exec name` */
   prefix?: string[];
   /** folder of the sources to run, when they are not this project's own */
@@ -108,6 +110,7 @@ export class Gatehouse {
       HOME: process.env['HOME'],
       TMPDIR: process.env['TMPDIR'],
       GATEHOUSE_LISTEN__HTTP: `${host}:${this.port}`,
+      GATEHOUSE_LISTEN__HTTPS: this.#options.securePort === undefined ? '' : `${host}:${this.#options.securePort}`,
       GATEHOUSE_LISTEN__METRICS: `${host}:${this.metricsPort}`,
       GATEHOUSE_DATA: this.data,
       GATEHOUSE_BOOTSTRAP_PASSWORD: ADMIN_PASSWORD,

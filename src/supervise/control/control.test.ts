@@ -285,7 +285,13 @@ describe('Control', () => {
       onLink: (up) => void seen.link.push(up),
     };
     const options: BackChannelOptions = { base: `http://127.0.0.1:${port}/`, token: 'tok', verifyTls: true };
-    const made = new Control({ server: options, dataFolder: path.join(folder, name), listener, log });
+    const made = new Control({
+      server: options,
+      dataFolder: path.join(folder, name),
+      listener,
+      log,
+      certificates: true,
+    });
     running.push(() => made.close());
     return { made, seen };
   }

@@ -3,10 +3,12 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import { DEFAULT_ACCESS_TOKEN_VALIDITY } from '../../contract/api.ts';
 import type { IdentityEventBatch, SignOutReport } from '../../contract/extension.ts';
+import type { Certificates } from '../../outpost/listen/certificates.ts';
 import { openBackChannel } from '../back-channel.ts';
 import type { OpenBackChannel } from '../back-channel.ts';
 import type { BackChannelOptions, LocalSignOut } from '../messages.ts';
 import { Backoff } from './backoff.ts';
+import { fetchCertificates } from './certificates.ts';
 import { ControlLink } from './link.ts';
 import { LiveEvents } from './live-events.ts';
 import { ProblemReports } from './problem-reports.ts';
@@ -36,6 +38,8 @@ export interface ControlOptions {
   dataFolder: string;
   listener: ControlListener;
   log: Logger;
+  /** whether the certificates of the providers are wanted */
+  certificates: boolean;
 }
 
 /** Without the provider's own number, seconds: longer than any session should live. */
@@ -92,9 +96,10 @@ export class Control {
     const copy = await this.#file.read();
     if (copy?.base !== this.#options.server.base) return;
     if (copy.events) this.#events.apply(copy.events, Date.now());
-    this.#configuration = copy.configuration;
+    // a copy of an earlier version has no certificates
+    this.#configuration = { ...copy.configuration, certificates: copy.configuration.certificates ?? {} };
     if (copy.events) this.#options.listener.onEvents(copy.events);
-    this.#options.listener.onConfiguration(copy.configuration);
+    this.#options.listener.onConfiguration(this.#configuration);
   }
 
   /** Begins to talk to the server, or again at once when it is known to be back; never gives up. */
@@ -139,7 +144,8 @@ export class Control {
     try {
       const unreadable = (problem: string) => log.error({ problem }, 'a provider cannot be read');
       const known = this.#configuration?.providers ?? [];
-      const next = await fetchConfiguration(this.#backChannel.fetch, known, unreadable);
+      const fetched = await fetchConfiguration(this.#backChannel.fetch, known, unreadable);
+      const next = { ...fetched, certificates: await this.#certificates(fetched.providers) };
       if (this.#closed) return;
       this.#backoff.reset();
       this.#configuration = next;
@@ -153,6 +159,14 @@ export class Control {
       log[level]({ error: (error as Error).message }, 'the configuration cannot be fetched; the last one stays in use');
       this.#schedule(this.#backoff.next());
     }
+  }
+
+  /** Without HTTPS nobody would see them. */
+  async #certificates(providers: Configuration['providers']): Promise<Certificates> {
+    if (!this.#options.certificates) return {};
+    const known = this.#configuration?.certificates ?? {};
+    const problem = (text: string) => this.#options.log.error({ problem: text }, 'a certificate cannot be had');
+    return fetchCertificates(this.#backChannel.fetch, providers, known, problem);
   }
 
   #schedule(ms: number): void {

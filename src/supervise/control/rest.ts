@@ -4,6 +4,7 @@ import { CodedError } from '../../contract/errors.ts';
 import { SIGN_OUT_PATH } from '../../contract/extension.ts';
 import type { SignOutReport } from '../../contract/extension.ts';
 import type { Problem } from '../../outpost/exchange.ts';
+import type { Certificates } from '../../outpost/listen/certificates.ts';
 import { UnexpectedAnswer } from '../back-channel.ts';
 
 const PAGE_SIZE = 100;
@@ -17,10 +18,12 @@ const INSTANCES = 'api/v3/outposts/instances/';
 export interface Configuration {
   outpost: OutpostInstance;
   providers: ProxyOutpostConfig[];
+  /** those the providers name, as far as they could be had */
+  certificates: Certificates;
 }
 
 /**
- * Fetches the whole configuration (spec/outpost.md 16.2, 16.3).
+ * Fetches the configuration without its certificates (spec/outpost.md 16.2, 16.3).
  * @param fetch of a back channel: addresses are relative to the server
  * @param previous providers of the last configuration: one that arrives unreadable stays as it was
  * @param onUnreadable hears of each such provider
@@ -30,7 +33,7 @@ export async function fetchConfiguration(
   fetch: typeof globalThis.fetch,
   previous: readonly ProxyOutpostConfig[],
   onUnreadable: (problem: string) => void,
-): Promise<Configuration> {
+): Promise<Omit<Configuration, 'certificates'>> {
   const [first] = readPage(await getJson(fetch, INSTANCES)).results;
   if (first === undefined) {
     throw new CodedError('no-outpost', 502, 'This token belongs to no outpost. Copy the token of the outpost again.');
@@ -108,7 +111,8 @@ async function isAnswered(fetch: typeof globalThis.fetch, address: string): Prom
   return answer.ok;
 }
 
-async function getJson(fetch: typeof globalThis.fetch, address: string): Promise<unknown> {
+/** @throws UnexpectedAnswer or a network error */
+export async function getJson(fetch: typeof globalThis.fetch, address: string): Promise<unknown> {
   const answer = await fetch(address);
   if (!answer.ok) {
     await answer.body?.cancel();
