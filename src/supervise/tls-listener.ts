@@ -101,7 +101,6 @@ function prepare(session: ServerHttp2Session, silence: number): void {
     streams += 1;
     stream.once('close', () => (streams -= 1));
   });
-  session.removeAllListeners('timeout'); // Node's own looks at frames only: a silent download is no idle connection
   session.setTimeout(silence, () => streams === 0 && session.close());
   session.setLocalWindowSize(CONNECTION_WINDOW);
 }
