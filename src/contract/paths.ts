@@ -30,3 +30,12 @@ function below(generation: Generation, path: string, prefix: string) {
 export const CALLBACK_SIGNATURE = 'X-authentik-auth-callback';
 /** Query signature that marks a sign-out on any URL of an application (spec/outpost.md 2.1). */
 export const LOGOUT_SIGNATURE = 'X-authentik-logout';
+
+/** @param query raw, without `?` */
+export function querySignature(query: string): 'callback' | 'sign-out' | undefined {
+  if (!query.includes('authentik')) return undefined;
+  const parameters = new URLSearchParams(query);
+  const isTrue = (name: string) => parameters.get(name)?.toLowerCase() === 'true';
+  if (isTrue(CALLBACK_SIGNATURE)) return 'callback';
+  return isTrue(LOGOUT_SIGNATURE) ? 'sign-out' : undefined;
+}

@@ -324,7 +324,7 @@ export const switches: readonly Switch[] = [
     title: 'any cookie domain is used',
     edits: [
       edit(
-        'outpost/sites/cookie-domain.ts',
+        'rules/cookie-domain.ts',
         "if (domain === '') return { domain: undefined };",
         "return { domain: domain === '' ? undefined : domain };",
       ),

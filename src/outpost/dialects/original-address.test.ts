@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { HostTable } from '../sites/hosts.ts';
+import type { HostTable } from '../../rules/hosts.ts';
+import type { Site } from '../sites/site.ts';
 import { namesAnotherSite, originalAddress } from './original-address.ts';
 
 const named = (originalUrl?: string, originalUri?: string) => {
@@ -31,7 +32,7 @@ describe('names of another application', () => {
     ['www.open.test', { pk: 1 }],
     ['closed.test', { pk: 2 }],
   ]);
-  const hosts = { find: (host: string) => sites.get(host) } as unknown as HostTable;
+  const hosts = { find: (host: string) => sites.get(host) } as unknown as HostTable<Site>;
   const asks = (host: string, hostHeader: string, originalUrl?: string) =>
     namesAnotherSite(
       hosts,

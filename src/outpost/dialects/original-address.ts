@@ -3,7 +3,7 @@ import type { DecisiveHeaders, NormalisedRequest } from '../listen/request.ts';
 import { canonicalOrigin } from '../../rules/address.ts';
 import { readPath } from '../../rules/canonical-path.ts';
 import type { PathReading } from '../../rules/canonical-path.ts';
-import type { HostTable } from '../sites/hosts.ts';
+import type { HostTable } from '../../rules/hosts.ts';
 import type { Site } from '../sites/site.ts';
 
 export type OriginalAddress =
@@ -42,7 +42,7 @@ export function originalAddress({ originalUri, originalUrl }: DecisiveHeaders): 
  * @param site found by `request.host`
  */
 export function namesAnotherSite(
-  hosts: HostTable,
+  hosts: HostTable<Site>,
   site: Pick<Site, 'pk'>,
   request: Pick<NormalisedRequest, 'host' | 'hostHeader' | 'scheme'>,
   address: OriginalAddress | undefined,

@@ -2,7 +2,7 @@
  * The endpoints that lead a browser through a login: by their address, or by a signature in the query of any other one
  * (spec/outpost.md 2.1). They are the same whether the browser is here, or a reverse proxy asks what to answer it.
  */
-import { CALLBACK_SIGNATURE, LOGOUT_SIGNATURE, outpostPath } from '../../contract/paths.ts';
+import { outpostPath, querySignature } from '../../contract/paths.ts';
 import type { Generation } from '../../contract/paths.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
@@ -25,7 +25,7 @@ export function loginEndpoint(site: Site, rawPath: string, query: string): Login
   const below = basePath !== '' && rawPath.startsWith(basePath) ? rawPath.slice(basePath.length) : rawPath;
   const own = outpostPath(below) ?? outpostPath(rawPath);
   const generation = own?.generation ?? 'outpost';
-  const what = own === undefined ? signature(query) : named(generation, own.rest);
+  const what = own === undefined ? querySignature(query) : named(generation, own.rest);
   return what === undefined ? undefined : { what, generation };
 }
 
@@ -57,12 +57,4 @@ function named(generation: Generation, rest: string): LoginEndpoint['what'] | un
       return generation === 'akprox' ? 'start' : undefined;
   }
   return undefined;
-}
-
-function signature(query: string): 'callback' | 'sign-out' | undefined {
-  if (!query.includes('authentik')) return undefined;
-  const parameters = new URLSearchParams(query);
-  const isTrue = (name: string) => parameters.get(name)?.toLowerCase() === 'true';
-  if (isTrue(CALLBACK_SIGNATURE)) return 'callback';
-  return isTrue(LOGOUT_SIGNATURE) ? 'sign-out' : undefined;
 }

@@ -1,6 +1,6 @@
 /** Where a login may lead back to (spec/security.md E, spec/outpost.md 9.4). */
 import { CALLBACK_SIGNATURE, LOGOUT_SIGNATURE, outpostPath } from '../../contract/paths.ts';
-import { isBelow } from '../sites/cookie-domain.ts';
+import { isBelow } from '../../rules/cookie-domain.ts';
 import type { Site } from '../sites/site.ts';
 
 /** No request head is longer. What a login can take along is decided where it begins. */

@@ -5,7 +5,7 @@ import { outpostInstance, providerConfig } from '../data-plane.test-helper.ts';
 import type { ProxyOutpostConfig } from '../../contract/api.ts';
 import { buildState } from '../state/state.ts';
 import type { OutpostState } from '../state/state.ts';
-import { cookieDomain } from './cookie-domain.ts';
+import { cookieDomain } from '../../rules/cookie-domain.ts';
 import { rewriteEndpoints } from './endpoints.ts';
 
 const around = {

@@ -6,6 +6,9 @@ import { CALLBACK_SIGNATURE, PREFIX_OF } from '../../contract/paths.ts';
 import type { Generation } from '../../contract/paths.ts';
 import { DEFAULT_PROVIDER_SETTINGS } from '../../contract/provider-settings.ts';
 import { AccessRules } from '../../rules/access-rules.ts';
+import { cookieDomain } from '../../rules/cookie-domain.ts';
+import { readExternalHost } from '../../rules/external-host.ts';
+import type { ExternalHost } from '../../rules/external-host.ts';
 import { anonymousHeaders } from '../headers.ts';
 import type { MetaFacts } from '../headers.ts';
 import { prepareHeaders } from '../proxy/target.ts';
@@ -16,7 +19,6 @@ import type { CookieScope } from '../session/cookies.ts';
 import { SessionCookie } from '../session/session-cookie.ts';
 import { clientPolicy } from './client-policy.ts';
 import type { ClientPolicy } from './client-policy.ts';
-import { cookieDomain } from './cookie-domain.ts';
 import { rewriteEndpoints } from './endpoints.ts';
 import type { Endpoints } from './endpoints.ts';
 
@@ -45,19 +47,6 @@ export interface Site {
   readonly upstream: Upstream | undefined;
   /** what the site was made from; equal text = the site can be kept */
   readonly fingerprint: string;
-}
-
-export interface ExternalHost {
-  readonly scheme: 'http' | 'https';
-  /** lower case, without port */
-  readonly hostname: string;
-  /** authority as browsers write it: no default port */
-  readonly host: string;
-  readonly origin: string;
-  /** path below which the application lives, without trailing slash */
-  readonly basePath: string;
-  /** start page: the external host as an address */
-  readonly href: string;
 }
 
 /** What sites share. */
@@ -153,19 +142,6 @@ function upstreamOf(provider: ProxyOutpostConfig, around: SiteSurroundings, prob
     problems.push(error instanceof Error ? error.message : 'The internal host cannot be used.');
     return undefined;
   }
-}
-
-function readExternalHost(address: string): ExternalHost | undefined {
-  const url = URL.parse(address);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') return undefined;
-  return {
-    scheme: url.protocol === 'https:' ? 'https' : 'http',
-    hostname: url.hostname.replace(/\.$/, ''),
-    host: url.host,
-    origin: url.origin,
-    basePath: url.pathname.replace(/\/+$/, ''),
-    href: url.origin + url.pathname,
-  };
 }
 
 /** Redirect URI of a login begun under a prefix (spec/outpost.md 9.1). */

@@ -1,14 +1,14 @@
 /** Everything a configuration says, immutable, swapped as a whole (design/models.md 7). */
 import type { OutpostInstance, ProxyOutpostConfig } from '../../contract/api.ts';
 import type { Upstream } from '../proxy/target.ts';
-import { HostTable } from '../sites/hosts.ts';
+import { HostTable } from '../../rules/hosts.ts';
 import { buildSite, siteFingerprint } from '../sites/site.ts';
 import type { Site, SiteSurroundings } from '../sites/site.ts';
 
 export interface OutpostState {
   readonly outpost: OutpostInstance;
   readonly sites: ReadonlyMap<number, Site>;
-  readonly hosts: HostTable;
+  readonly hosts: HostTable<Site>;
   readonly upstreams: ReadonlySet<Upstream>;
   /** longest life of a session of any site, seconds */
   readonly longestValidity: number;

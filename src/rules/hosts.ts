@@ -1,34 +1,44 @@
 /** Host -> site (design/architecture.md, section 1). */
-import type { Site } from './site.ts';
+import type { ProviderMode } from '../contract/api.ts';
+import type { ExternalHost } from './external-host.ts';
 
 /** Longest name of a host (RFC 1035 2.3.4); what is longer is nobody's, and must not cost a look-up per label. */
 const MAX_NAME = 253;
 
-/** A sentence about a site that cannot be reached because of another. */
-type Clash = { site: Site; text: string };
+/** What decides which hosts a site has. */
+export interface Hosted {
+  readonly pk: number;
+  readonly mode: ProviderMode;
+  readonly provider: { readonly name: string };
+  readonly external: Pick<ExternalHost, 'host' | 'hostname'>;
+  readonly cookieScope: { readonly domain: string | undefined };
+}
 
-export class HostTable {
-  readonly #exact = new Map<string, Site>();
-  readonly #byName = new Map<string, Site>();
+/** A sentence about a site that cannot be reached because of another. */
+type Clash<S> = { site: S; text: string };
+
+export class HostTable<S extends Hosted> {
+  readonly #exact = new Map<string, S>();
+  readonly #byName = new Map<string, S>();
   /** cookie domain -> domain-level site */
-  readonly #byDomain = new Map<string, Site>();
+  readonly #byDomain = new Map<string, S>();
 
   /**
    * @param sites in any order. Of two for one host the one for a single application counts, else the one made first
    *   (smaller pk); of two for one domain the one made first
    * @returns a sentence per site that cannot be reached because of another
    */
-  static build(sites: readonly Site[]): { table: HostTable; problems: Clash[] } {
-    const table = new HostTable();
-    const problems: Clash[] = [];
-    const domainLast = (site: Site) => Number(site.mode === 'forward_domain');
+  static build<T extends Hosted>(sites: readonly T[]): { table: HostTable<T>; problems: Clash<T>[] } {
+    const table = new HostTable<T>();
+    const problems: Clash<T>[] = [];
+    const domainLast = (site: T) => Number(site.mode === 'forward_domain');
     for (const site of sites.toSorted((a, b) => domainLast(a) - domainLast(b) || a.pk - b.pk)) {
       problems.push(...table.#addHost(site), ...table.#addDomain(site));
     }
     return { table, problems };
   }
 
-  #addHost(site: Site): Clash[] {
+  #addHost(site: S): Clash<S>[] {
     const { host, hostname } = site.external;
     const other = this.#exact.get(host);
     if (other !== undefined) {
@@ -44,7 +54,7 @@ export class HostTable {
     return [];
   }
 
-  #addDomain(site: Site): Clash[] {
+  #addDomain(site: S): Clash<S>[] {
     const { domain } = site.cookieScope;
     if (site.mode !== 'forward_domain' || domain === undefined) return [];
     const other = this.#byDomain.get(domain);
@@ -61,7 +71,7 @@ export class HostTable {
    * @param scheme decides which port is the default one
    * @returns the site of exactly this host, else the domain-level site of the longest domain above it
    */
-  find(host: string, scheme: 'http' | 'https'): Site | undefined {
+  find(host: string, scheme: 'http' | 'https'): S | undefined {
     const exact = this.#exact.get(host);
     if (exact !== undefined) return exact;
     const colon = host.endsWith(']') ? -1 : host.lastIndexOf(':');
@@ -69,7 +79,7 @@ export class HostTable {
     return this.#named(name, colon < 0 ? '' : host.slice(colon + 1), scheme) ?? this.#above(name);
   }
 
-  #named(name: string, port: string, scheme: 'http' | 'https'): Site | undefined {
+  #named(name: string, port: string, scheme: 'http' | 'https'): S | undefined {
     if (port === '' || port === (scheme === 'https' ? '443' : '80')) {
       return this.#exact.get(name) ?? this.#byName.get(name);
     }
@@ -83,7 +93,7 @@ export class HostTable {
   }
 
   /** Whole labels only: `evilexample.test` is not below `example.test`. */
-  #above(name: string): Site | undefined {
+  #above(name: string): S | undefined {
     if (this.#byDomain.size === 0 || name.length > MAX_NAME) return undefined;
     for (let domain = name; domain !== '';) {
       const site = this.#byDomain.get(domain);
