@@ -1,0 +1,93 @@
+/** Applications below one domain-level login, as decisions need them (docs/architecture.md, decision 25). */
+import { ApplicationsByAddress } from '../../contract/domain-applications.ts';
+import type { DomainApplication } from '../../contract/domain-applications.ts';
+import { headerValue } from '../../contract/headers.ts';
+import type { MetaFacts } from '../headers.ts';
+import { readPath } from './canonical-path.ts';
+import type { PathReading } from './canonical-path.ts';
+import { isBelow } from './cookie-domain.ts';
+
+/** An application with rules of its own. */
+export interface SiteApplication extends DomainApplication {
+  /** what the headers say about it */
+  readonly meta: MetaFacts;
+}
+
+/** Where sites have one application only, there is nothing to tell apart. */
+export const ONE_APPLICATION: readonly SiteApplication[] = [];
+
+export interface SiteApplicationsOptions {
+  /** bound to hosts and paths */
+  bound: readonly DomainApplication[];
+  /** the provider's own: it has the rest of the domain */
+  own: Pick<DomainApplication, 'slug' | 'name'>;
+  domain: string;
+  /** host name of the external host */
+  authenticationHost: string;
+  meta: MetaFacts;
+}
+
+export class SiteApplications {
+  readonly #byAddress: ApplicationsByAddress<SiteApplication>;
+  readonly #domain: string;
+  readonly #authenticationHost: string;
+
+  constructor({ bound, own, domain, authenticationHost, meta }: SiteApplicationsOptions) {
+    const place = (application: DomainApplication): SiteApplication => ({
+      ...application,
+      meta: { ...meta, application: headerValue(application.slug) },
+    });
+    this.#byAddress = new ApplicationsByAddress(bound.map(place), place({ ...own, host: '', path: '/' }));
+    this.#domain = domain;
+    this.#authenticationHost = authenticationHost;
+  }
+
+  /**
+   * The applications a question is about. Whoever asks may be called by several names; names outside the domain
+   * (services) and the authentication host (which ingresses call) say nothing beside others.
+   * @param authorities hosts the question names, with or without port
+   * @param path undefined = not known
+   * @returns at least one: all must be open to the person; undefined when the hosts name different applications
+   */
+  asked(authorities: readonly string[], path: PathReading | undefined): readonly SiteApplication[] | undefined {
+    const readings = path?.kind === 'plain' ? path.readings : undefined;
+    let found: readonly SiteApplication[] | undefined;
+    for (const authority of authorities) {
+      const host = hostName(authority);
+      if (host === this.#authenticationHost || !isBelow(host, this.#domain)) continue;
+      const here = this.#byAddress.find(host, readings);
+      if (found !== undefined && !sameApplications(found, here)) return undefined;
+      found = here;
+    }
+    return found ?? this.#byAddress.find(this.#authenticationHost, readings);
+  }
+
+  /** The applications of an address that was checked before. */
+  at(address: string): readonly SiteApplication[] {
+    const { hostname, pathname } = new URL(address);
+    const path = readPath(pathname);
+    return this.#byAddress.find(hostName(hostname), path.kind === 'plain' ? path.readings : undefined);
+  }
+}
+
+/**
+ * The first application a person may not open.
+ * @param open slugs of those the person may open; undefined = the server has not said
+ */
+export function firstClosed(
+  applications: readonly SiteApplication[],
+  open: readonly string[] | undefined,
+): SiteApplication | undefined {
+  return applications.find(({ slug }) => open === undefined || !open.includes(slug));
+}
+
+/** @param authority host, with or without port; an IPv6 address is below no domain and stays as it is */
+function hostName(authority: string): string {
+  const colon = authority.endsWith(']') ? -1 : authority.lastIndexOf(':');
+  const name = colon < 0 ? authority : authority.slice(0, colon);
+  return name.endsWith('.') ? name.slice(0, -1) : name;
+}
+
+function sameApplications(a: readonly SiteApplication[], b: readonly SiteApplication[]): boolean {
+  return a.length === b.length && a.every((application) => b.includes(application));
+}
