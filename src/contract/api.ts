@@ -2,6 +2,7 @@
  * Objects of the published outpost API (spec/server.md 7). Types only: the server builds exactly these key sets,
  * {@link file://./decode.ts} reads them on the outpost's side.
  */
+import type { DomainApplication } from './domain-applications.ts';
 import type { ProviderSettings } from './provider-settings.ts';
 
 /** Page envelope of every list (spec/server.md 7.1). */
@@ -94,4 +95,6 @@ export interface ProviderExtension extends ProviderSettings {
   managed_headers: string[];
   /** earlier cookie secret, accepted while its sessions live; empty if none */
   previous_cookie_secret: string;
+  /** applications below a domain-level provider, with access rules of their own */
+  applications: DomainApplication[];
 }

@@ -11,6 +11,7 @@ import type {
   ProviderMode,
   ProxyOutpostConfig,
 } from './api.ts';
+import type { DomainApplication } from './domain-applications.ts';
 import { CodedError } from './errors.ts';
 import { readProviderSettings } from './provider-settings.ts';
 
@@ -163,7 +164,19 @@ function readProviderExtension(x: Reader): ProviderExtension {
     ...settings,
     managed_headers: x.texts('managed_headers', []),
     previous_cookie_secret: x.text('previous_cookie_secret', ''),
+    applications: readApplications(x),
   };
+}
+
+function readApplications(x: Reader): DomainApplication[] {
+  const list = x.raw('applications') ?? [];
+  if (!Array.isArray(list)) x.problems.push('gatehouse.applications: must be a list');
+  return (Array.isArray(list) ? (list as unknown[]) : []).map((item, index) => {
+    const one = new Reader(item, `gatehouse.applications[${index}]`);
+    const read = { slug: one.text('slug'), name: one.text('name'), host: one.text('host'), path: one.text('path') };
+    x.problems.push(...one.problems);
+    return read;
+  });
 }
 
 function refuse(problems: readonly string[]): void {

@@ -55,7 +55,7 @@ export class ApplicationsByAddress<A extends Placed> {
   }
 }
 
-interface HostEntry<A> {
+interface HostEntry<A extends Placed> {
   readonly all: readonly A[];
   /** longest path first */
   readonly places: readonly Place<A>[];

@@ -56,6 +56,8 @@ export interface TokenExtension {
   headers: [string, string][];
   /** names of groups this person is in, directly or through others, of those that access rules of the provider name; absent from older servers */
   rule_groups?: string[];
+  /** at domain level: slugs of the applications this person may open, the provider's own among them */
+  applications?: string[];
 }
 
 /** `POST` body and answer: fresh claims for a session that an event made stale. */

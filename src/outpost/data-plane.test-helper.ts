@@ -65,7 +65,7 @@ export function providerConfig(over: Partial<ProxyOutpostConfig> = {}): ProxyOut
     scopes_to_request: ['openid', 'profile', 'ak_proxy'],
     assigned_application_slug: slug,
     assigned_application_name: 'Wiki',
-    gatehouse: { ...DEFAULT_PROVIDER_SETTINGS, managed_headers: [], previous_cookie_secret: '' },
+    gatehouse: { ...DEFAULT_PROVIDER_SETTINGS, managed_headers: [], previous_cookie_secret: '', applications: [] },
     ...over,
   };
 }

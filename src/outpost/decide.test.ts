@@ -41,7 +41,7 @@ const compile = (skip_path_regex: string, settings: Partial<ProviderSettings> = 
 const rules = compile('^/public/');
 const none = compile('');
 const input: DecisionInput = {
-  ...{ identity: person, path: readPath('/x'), rules, kind: 'navigation', renew: false },
+  ...{ identity: person, path: readPath('/x'), rules, applications: [], kind: 'navigation', renew: false },
   ...{ method: 'GET', origin: undefined, rawHeaders: [], clients: site.clients },
 };
 const say = (over: Partial<DecisionInput>) => {
@@ -138,6 +138,46 @@ describe('decide', () => {
   it('renews people only', () => {
     assert.equal(say({ renew: true }), 'login session-renewal redirect');
     assert.equal(say({ renew: true, identity: identities['denied'] as Identity }), 'deny access-denied');
+  });
+
+  describe('of several applications of a domain', () => {
+    const application = (slug: string) => ({ slug, name: slug, host: `${slug}.test`, path: '/', meta: site.meta });
+    const [wiki, forge] = [application('wiki'), application('forge')];
+    const signedIn = (applications: string[] | undefined): Identity => ({
+      kind: 'person',
+      reason: 'session',
+      live: new LiveSession(site, { ...live.session, applications }),
+      setCookies: [],
+    });
+
+    it('lets in whom all of them let in, and names the first', () => {
+      const asked = { identity: signedIn(['forge', 'wiki']), applications: [wiki, forge], path: readPath('/x') };
+      assert.equal(say(asked), 'allow session');
+      const decision = decide({ ...input, ...asked });
+      assert.equal(decision.verdict === 'allow' && decision.application, wiki);
+      assert.equal(say({ ...asked, renew: true }), 'login session-renewal redirect');
+    });
+
+    it('refuses who may not open one of them, and names it', () => {
+      const asked = { identity: signedIn(['wiki']), applications: [wiki, forge], path: readPath('/x') };
+      assert.equal(say(asked), 'deny access-denied');
+      assert.equal(say({ ...asked, renew: true }), 'deny access-denied');
+      const decision = decide({ ...input, ...asked });
+      assert.equal(decision.verdict === 'deny' && decision.application, forge);
+      assert.equal(say({ ...asked, path: readPath('/public/x') }), 'allow public-path');
+      assert.equal(say({ ...asked, identity: signedIn([]) }), 'deny access-denied');
+    });
+
+    it('refuses while it is not known which ones are open', () => {
+      assert.equal(say({ identity: signedIn(undefined), applications: [wiki] }), 'error claims-outdated');
+    });
+
+    it('leaves everybody else as they are', () => {
+      for (const [name, identity] of Object.entries(identities)) {
+        if (name === 'person') continue;
+        assert.equal(say({ identity, applications: [wiki] }), say({ identity }), name);
+      }
+    });
   });
 
   it('gives nobody the headers of somebody', () => {

@@ -3,6 +3,7 @@
  * How a decision is presented is the dialects' business (design/architecture.md, decision 6).
  */
 import { CodedError } from '../contract/errors.ts';
+import { identityAt } from './identify/identify.ts';
 import type { Identity } from './identify/identify.ts';
 import { loginAnswer } from './navigation.ts';
 import type { LoginAnswer, RequestKind } from './navigation.ts';
@@ -10,6 +11,7 @@ import { readPreflight } from './preflight.ts';
 import type { Preflight } from './preflight.ts';
 import type { Reason } from './reasons.ts';
 import type { LiveSession } from './session/live.ts';
+import type { SiteApplication } from './sites/applications.ts';
 import { allowsPreflight } from './sites/client-policy.ts';
 import type { ClientPolicy } from './sites/client-policy.ts';
 import type { AccessRules, Question } from '../rules/access-rules.ts';
@@ -24,6 +26,8 @@ export interface DecisionInput extends Question {
   /** as received: name, value, … */
   rawHeaders: readonly string[];
   clients: ClientPolicy;
+  /** applications of a domain the address may belong to: the person must be let into all of them */
+  applications: readonly SiteApplication[];
   kind: RequestKind;
   /** the session is past half its life and can be renewed on the way (docs/architecture.md, decision 4) */
   renew: boolean;
@@ -38,6 +42,8 @@ export type Decision =
       setCookies: readonly string[];
       /** a preflight that is to be answered in place of the application, where the outpost can (proxy mode) */
       preflight?: Preflight;
+      /** at domain level: the one that is opened */
+      application?: SiteApplication | undefined;
     }
   | {
       verdict: 'login';
@@ -52,6 +58,8 @@ export type Decision =
       live: LiveSession | undefined;
       /** the kind of rule that refused, for the denial page */
       detail: string;
+      /** the one of a domain that is closed; undefined = the site as a whole */
+      application?: SiteApplication | undefined;
     }
   | { verdict: 'error'; reason: Reason; error: CodedError };
 
@@ -60,10 +68,11 @@ const PUBLIC: Decision = { verdict: 'allow', reason: 'public-path', live: undefi
 const PUBLIC_ASSET: Decision = { verdict: 'allow', reason: 'public-asset', live: undefined, setCookies: NO_COOKIES };
 
 export function decide(input: DecisionInput): Decision {
-  const { identity, path, rules } = input;
+  const { path, rules, applications } = input;
   if (path?.kind === 'malformed') return refuse('path-malformed');
+  const identity = identityAt(input.identity, applications);
   // most sites let people who may use the application open all of it: then no rule needs to be asked
-  if (identity.kind === 'person' && !rules.closes) return letIn(identity, input.renew);
+  if (identity.kind === 'person' && !rules.closes) return letIn(identity, input);
 
   const ruling = judge(rules, input, senderOf(identity));
   switch (ruling.verdict) {
@@ -74,10 +83,10 @@ export function decide(input: DecisionInput): Decision {
       return { verdict: 'deny', reason: ruling.reason, live, detail: ruling.reason };
     }
     case 'public':
-      if (identity.kind === 'person') return letIn(identity, input.renew);
+      if (identity.kind === 'person') return letIn(identity, input);
       return ruling.by.kind === 'public_assets' ? PUBLIC_ASSET : PUBLIC;
   }
-  if (identity.kind === 'person') return letIn(identity, input.renew);
+  if (identity.kind === 'person') return letIn(identity, input);
 
   // Or a preflight, which browsers send without cookies, where the provider says so.
   const { clients, method } = input;
@@ -85,8 +94,10 @@ export function decide(input: DecisionInput): Decision {
   if (preflight !== undefined && allowsPreflight(clients, preflight.origin)) return letPreflight(clients, preflight);
 
   switch (identity.kind) {
-    case 'denied':
-      return { verdict: 'deny', reason: 'access-denied', live: identity.live, detail: identity.detail };
+    case 'denied': {
+      const { live, detail, application } = identity;
+      return { verdict: 'deny', reason: 'access-denied', live, detail, application };
+    }
     case 'unsettled':
       return refuse('claims-outdated');
     case 'nobody': {
@@ -104,9 +115,12 @@ function letPreflight(clients: ClientPolicy, preflight: Preflight): Decision {
   return clients.preflight === 'answer' ? { ...allow, preflight } : allow;
 }
 
-function letIn({ live, reason, setCookies }: Identity & { kind: 'person' }, renew: boolean): Decision {
+function letIn(
+  { live, reason, setCookies }: Identity & { kind: 'person' },
+  { renew, applications }: DecisionInput,
+): Decision {
   if (renew) return { verdict: 'login', reason: 'session-renewal', answer: 'redirect', purpose: 'renew' };
-  return { verdict: 'allow', reason, live, setCookies };
+  return { verdict: 'allow', reason, live, setCookies, application: applications[0] };
 }
 
 /** Who asks, as rules see it. */

@@ -24,7 +24,12 @@ interface Row {
 const upstream = createServer((req, res) => {
   res.setHeader('x-upstream', JSON.stringify(req.rawHeaders)).end();
 });
-const settings = { ...DEFAULT_PROVIDER_SETTINGS, managed_headers: ['x-team'], previous_cookie_secret: '' };
+const settings = {
+  ...DEFAULT_PROVIDER_SETTINGS,
+  managed_headers: ['x-team'],
+  previous_cookie_secret: '',
+  applications: [],
+};
 const site = (over: object) => providerConfig({ skip_path_regex: '^/public/', gatehouse: settings, ...over });
 
 /** The same provider, carried and asked about. */

@@ -329,7 +329,13 @@ describe('proxy mode', () => {
 
   it('keeps the host with the setting "original"', async () => {
     configure({
-      gatehouse: { ...DEFAULT_PROVIDER_SETTINGS, host: 'original', managed_headers: [], previous_cookie_secret: '' },
+      gatehouse: {
+        ...DEFAULT_PROVIDER_SETTINGS,
+        host: 'original',
+        managed_headers: [],
+        previous_cookie_secret: '',
+        applications: [],
+      },
     });
     await outpost.send('/public/x');
     assert.equal(seen[0]?.headers['host'], 'app.test');

@@ -97,27 +97,35 @@ export function sendUnknownHost(exchange: Exchange, status = 400): void {
   );
 }
 
-/**
- * Signed in, but may not; or a login would be in vain.
- * @param denial `detail` is the kind of rule that refused, a word of `texts.denied.reasons`
- */
+/** Who was refused, and by what. */
+export interface Denial {
+  /** undefined = nobody is signed in, and a login would be in vain */
+  live: LiveSession | undefined;
+  /** the kind of rule that refused, a word of `texts.denied.reasons` */
+  detail: string;
+  /** the one of a domain that is closed; otherwise the site's own */
+  application?: { readonly name: string } | undefined;
+}
+
+/** Signed in, but may not; or a login would be in vain. */
 export function sendDenial(
   exchange: Exchange,
   site: Site,
-  { live, detail }: { live: LiveSession | undefined; detail: string },
+  { live, detail, application }: Denial,
   generation: Generation,
   asked: string,
 ): void {
   const { res, request } = exchange;
   if (live === undefined) return sendProblem(exchange, 'rule-denies', { site });
+  const name = application?.name ?? site.application;
   if (!wantsPage(request)) {
-    const error = texts.denied.heading(site.application);
+    const error = texts.denied.heading(name);
     sendJson(res, 403, { error, code: 'access-denied', request_id: request.requestId });
     return;
   }
   const reasons: Readonly<Record<string, string>> = texts.denied.reasons;
   const page = denialPage({
-    application: site.application,
+    application: name,
     person: { name: live.session.claims.name, username: live.user },
     asked,
     reasons: [reasons[detail] ?? texts.denied.reasons.other],

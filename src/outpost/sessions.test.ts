@@ -306,6 +306,7 @@ describe('sessions', () => {
         ...DEFAULT_PROVIDER_SETTINGS,
         managed_headers: [],
         previous_cookie_secret: providerConfig().cookie_secret,
+        applications: [],
       },
     });
     const { outpostInstance } = await import('./data-plane.test-helper.ts');

@@ -14,9 +14,10 @@ import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
+import { ONE_APPLICATION } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
-import { namesAnotherSite, originalAddress, originalMethod, originOf } from './original-address.ts';
+import { namedHosts, namesAnotherSite, originalAddress, originalMethod, originOf } from './original-address.ts';
 import { sendPermit } from './permit.ts';
 
 const NGINX = {
@@ -58,14 +59,18 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
     reportMisconfiguration(exchange, site, NGINX);
     return refuse('no-original-address');
   }
+  const path = address?.kind === 'named' ? address.path : undefined;
+  const applications = site.applications?.asked(namedHosts(request, address), path);
+  if (applications === 'conflict') return refuse('original-address-invalid');
   return decide({
     identity,
-    path: address?.kind === 'named' ? address.path : undefined,
+    path,
     origin: site.mode === 'forward_domain' ? originOf(request, address) : undefined,
     rules: site.rules,
     method: rule === 'with-method' ? originalMethod(request) : undefined,
     rawHeaders: request.rawHeaders,
     clients: site.clients,
+    applications: applications ?? ONE_APPLICATION,
     kind: requestKind(request),
     renew:
       renewalDue(services, site, identity, request) &&

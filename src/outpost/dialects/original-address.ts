@@ -76,6 +76,15 @@ export function originOf(
   return canonicalOrigin(scheme, authority);
 }
 
+/** Every host the question names, for telling applications of a domain apart. */
+export function namedHosts(
+  request: Pick<NormalisedRequest, 'host' | 'hostHeader'>,
+  address: OriginalAddress | undefined,
+): string[] {
+  const { authority } = address?.kind === 'named' ? address : {};
+  return [request.host, request.hostHeader, ...(authority === undefined ? [] : [authority])];
+}
+
 interface AbsoluteAddress {
   scheme: 'http' | 'https';
   /** lower case */

@@ -21,13 +21,13 @@ export function sendPermit(
   more: readonly string[] = NONE,
 ): void {
   const { res, request } = exchange;
-  const { live, setCookies } = decision;
+  const { live, setCookies, application } = decision;
   // as published; it is what the client said itself
   const userAgent = request.headers.userAgent ?? '';
   const headers =
     live === undefined
       ? answerHeaders(site.anonymous[generation].flat, userAgent)
-      : live.answerHeaders(generation, userAgent);
+      : live.answerHeaders(generation, userAgent, application);
   // of two halves nginx would pass one, and the others none or both by their configuration
   const [cookie, ...others] = setCookies;
   const cookies = cookie !== undefined && others.length === 0 ? ['Set-Cookie', cookie] : NONE;

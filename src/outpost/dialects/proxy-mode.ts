@@ -15,6 +15,7 @@ import { NO_IDENTITY } from '../proxy/target.ts';
 import type { ProxyTarget } from '../proxy/target.ts';
 import type { Reason } from '../reasons.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
+import { ONE_APPLICATION } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
 import { presentRefusal } from './refusal.ts';
 
@@ -32,6 +33,7 @@ export function answerProxyMode(exchange: Exchange, site: Site, identity: Identi
     method: request.method,
     rawHeaders: request.rawHeaders,
     clients: site.clients,
+    applications: ONE_APPLICATION,
     kind: requestKind(request),
     renew:
       renewalDue(services, site, identity, request) && isRepeatableNavigation(request) && canRenewAt(request.rawTarget),

@@ -13,6 +13,7 @@ import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { canonicalOrigin } from '../../rules/address.ts';
 import { readPath } from '../../rules/canonical-path.ts';
+import { ONE_APPLICATION } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
 import { sendPermit } from './permit.ts';
@@ -63,14 +64,21 @@ export function answerRelayed(
     return answerLoginEndpoint({ ...exchange, request: original }, site, endpoint, identity);
   }
 
+  const path = readPath(rawPath);
+  // Host is the outpost's own name with some of them
+  const applications = site.applications?.asked([request.host], path);
+  if (applications === 'conflict') {
+    return presentRefusal(exchange, site, generation, refuse('original-address-invalid'), site.external.href);
+  }
   const decision = decide({
     identity,
-    path: readPath(rawPath),
+    path,
     origin: site.mode === 'forward_domain' ? canonicalOrigin(request.scheme, request.host) : undefined,
     rules: site.rules,
     method: proxy.method(request),
     rawHeaders: request.rawHeaders,
     clients: site.clients,
+    applications: applications ?? ONE_APPLICATION,
     kind: requestKind(request),
     renew:
       renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method) && canRenewAt(target),

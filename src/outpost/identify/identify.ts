@@ -2,6 +2,8 @@
 import { LiveSession } from '../session/live.ts';
 import type { LiveSessions } from '../session/live.ts';
 import type { Revocations, Standing } from '../session/revocations.ts';
+import { firstClosed } from '../sites/applications.ts';
+import type { SiteApplication } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
 
 /** What is known about the sender. `stale` is settled by {@link file://./refresh.ts} before anything is decided. */
@@ -14,7 +16,13 @@ export type Identity =
       /** cookies that carry refreshed claims back to the browser */
       setCookies: readonly string[];
     }
-  | { kind: 'denied'; live: LiveSession; detail: string }
+  | {
+      kind: 'denied';
+      live: LiveSession;
+      detail: string;
+      /** the one of a domain that is closed to the person; undefined = the site as a whole */
+      application?: SiteApplication;
+    }
   | { kind: 'unsettled'; live: LiveSession };
 
 export type StaleIdentity = { kind: 'stale'; live: LiveSession };
@@ -78,6 +86,24 @@ export function stand(live: LiveSession, revocations: Revocations, now: number):
     live.seenVersion = revocations.version;
   }
   if (live.standing === 'ended') return NOBODY['session-ended'];
-  if (live.standing === 'stale') return { kind: 'stale', live };
+  if (live.standing === 'stale' || lacksApplications(live)) return { kind: 'stale', live };
   return { kind: 'person', reason: 'session', live, setCookies: NO_COOKIES };
+}
+
+/** From before applications were bound to hosts of the domain: the server is asked which ones are open. */
+function lacksApplications({ site, session }: LiveSession): boolean {
+  return site.applications !== undefined && session.applications === undefined && session.cursor.epoch !== '';
+}
+
+/**
+ * Who somebody is at certain applications of a domain: a person who may not open all of them is denied.
+ * @param applications as {@link SiteApplications.asked} finds them; empty where there is one application only
+ */
+export function identityAt(identity: Identity, applications: readonly SiteApplication[]): Identity {
+  if (identity.kind !== 'person' || applications.length === 0) return identity;
+  const { live } = identity;
+  const open = live.session.applications;
+  if (open === undefined) return { kind: 'unsettled', live };
+  const application = firstClosed(applications, open);
+  return application === undefined ? identity : { kind: 'denied', live, detail: 'other', application };
 }

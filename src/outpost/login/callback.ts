@@ -140,13 +140,14 @@ function headerBytes(site: Site, generation: Generation, session: Session): numb
 }
 
 /** What a session is made of, largest first. */
-function measure({ claims, extra }: Session): (readonly [string, string])[] {
+function measure({ claims, extra, applications = [] }: Session): (readonly [string, string])[] {
   const size = (value: unknown) => JSON.stringify(value).length;
   const parts: [string, number][] = [
     [`groups (${claims.groups.length})`, size(claims.groups)],
     [`entitlements (${claims.entitlements.length})`, size(claims.entitlements)],
     [`attributes (${Object.keys(claims.ak_proxy.user_attributes).length})`, size(claims.ak_proxy.user_attributes)],
     [`additionalHeaders (${extra.length})`, size(extra)],
+    [`applications (${applications.length})`, size(applications)],
   ];
   return parts.sort((a, b) => b[1] - a[1]).map(([name, bytes]) => [name, `${bytes} bytes`] as const);
 }

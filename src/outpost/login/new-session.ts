@@ -32,6 +32,7 @@ export function newSession(
     claims,
     extra: extension === undefined ? headersFromAttributes(site.provider, claims) : checked(extension.headers),
     ruleGroups: isTexts(extension?.rule_groups) ? extension.rule_groups : undefined,
+    applications: isTexts(extension?.applications) ? extension.applications : undefined,
     cursor: isCursor(extension?.cursor) ? extension.cursor : NO_CURSOR,
     issuedAt: now,
     expiresAt: claims.exp * 1000,

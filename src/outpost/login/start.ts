@@ -7,6 +7,7 @@ import { isAssetPath } from '../../rules/public-assets.ts';
 import { refuse, senderOf } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
+import { identityAt } from '../identify/identify.ts';
 import type { Identity } from '../identify/identify.ts';
 import type { NormalisedRequest } from '../listen/request.ts';
 import { isRepeatableNavigation, loginAnswer, requestKind } from '../navigation.ts';
@@ -14,16 +15,19 @@ import type { RequestKind } from '../navigation.ts';
 import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
 import { readPreflight } from '../preflight.ts';
 import { renewalDue } from '../session/renewal.ts';
+import { ONE_APPLICATION } from '../sites/applications.ts';
 import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 import { sendToLogin } from './authorize.ts';
 import { isLooping } from './loop-guard.ts';
 import { checkReturnAddress, readReturnAddress } from './return-address.ts';
 
-export async function start(exchange: Exchange, site: Site, generation: Generation, identity: Identity): Promise<void> {
+export async function start(exchange: Exchange, site: Site, generation: Generation, who: Identity): Promise<void> {
   const { request, res, services } = exchange;
   const target = checkReturnAddress(site, readReturnAddress(request.query), request.hostHeader);
   const destination = target ?? site.external.href;
+  // of several applications below one login the one asked for may be closed to a person who is signed in
+  const identity = target === undefined ? who : identityAt(who, site.applications?.at(target) ?? ONE_APPLICATION);
 
   const refusal = refusedByRule(site, destination, identity);
   if (refusal !== undefined) {

@@ -4,16 +4,27 @@ import type { Generation } from '../../contract/paths.ts';
 import { identityHeaders } from '../headers.ts';
 import { prepareHeaders } from '../proxy/target.ts';
 import type { PreparedHeaders } from '../proxy/target.ts';
+import type { SiteApplication } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
 import type { Standing } from './revocations.ts';
 import type { Session } from './session.ts';
+
+/** What was prepared for one application. */
+interface Prepared {
+  headers: Partial<Record<Generation, PreparedHeaders>>;
+  answers: Partial<Record<Generation, { userAgent: string; flat: readonly string[] }>>;
+}
+
+/** Prepared for so many applications of a domain at once; people seldom use more, and memory is bounded. */
+const MAX_APPLICATIONS = 16;
 
 /** An opened session at its site. One per cookie value; replaced content when the claims are refreshed. */
 export class LiveSession {
   readonly site: Site;
   #session: Session;
-  #headers: Partial<Record<Generation, PreparedHeaders>> = {};
-  #answers: Partial<Record<Generation, { userAgent: string; flat: readonly string[] }>> = {};
+  #prepared: Prepared = { headers: {}, answers: {} };
+  /** at domain level, where headers name the application */
+  readonly #preparedFor = new Map<SiteApplication, Prepared>();
   /** standing as found at this version of the revocations */
   standing: Standing = 'live';
   seenVersion = -1;
@@ -30,8 +41,8 @@ export class LiveSession {
   /** Takes over fresh claims of the same person. */
   replace(session: Session): void {
     this.#session = session;
-    this.#headers = {};
-    this.#answers = {};
+    this.#prepared = { headers: {}, answers: {} };
+    this.#preparedFor.clear();
     this.seenVersion = -1;
   }
 
@@ -39,16 +50,31 @@ export class LiveSession {
    * The headers of a forward-auth answer: those of the person, the browser's own name as published, no body. Kept,
    * since nearly all requests of a session come from one browser.
    */
-  answerHeaders(generation: Generation, userAgent: string): readonly string[] {
-    const kept = this.#answers[generation];
+  answerHeaders(generation: Generation, userAgent: string, application?: SiteApplication): readonly string[] {
+    const { answers } = this.#preparedAt(application);
+    const kept = answers[generation];
     if (kept?.userAgent === userAgent) return kept.flat;
-    const flat = answerHeaders(this.headers(generation).flat, userAgent);
-    this.#answers[generation] = { userAgent, flat };
+    const flat = answerHeaders(this.headers(generation, application).flat, userAgent);
+    answers[generation] = { userAgent, flat };
     return flat;
   }
 
-  headers(generation: Generation): PreparedHeaders {
-    return (this.#headers[generation] ??= prepareHeaders(identityHeaders(this.site.meta, generation, this.#session)));
+  /** @param application of a domain, which the headers name then; otherwise the site's own */
+  headers(generation: Generation, application?: SiteApplication): PreparedHeaders {
+    const { headers } = this.#preparedAt(application);
+    const facts = application?.meta ?? this.site.meta;
+    return (headers[generation] ??= prepareHeaders(identityHeaders(facts, generation, this.#session)));
+  }
+
+  #preparedAt(application: SiteApplication | undefined): Prepared {
+    if (application === undefined) return this.#prepared;
+    let prepared = this.#preparedFor.get(application);
+    if (prepared === undefined) {
+      if (this.#preparedFor.size >= MAX_APPLICATIONS) this.#preparedFor.clear();
+      prepared = { headers: {}, answers: {} };
+      this.#preparedFor.set(application, prepared);
+    }
+    return prepared;
   }
 
   /** name for logs, as published: preferred_username, else sub */

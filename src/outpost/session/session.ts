@@ -17,6 +17,8 @@ export interface Session {
    * server did not say, and then they count as in none
    */
   readonly ruleGroups?: readonly string[] | undefined;
+  /** slugs of the applications of a domain this person may open; undefined = the server did not say */
+  readonly applications?: readonly string[] | undefined;
   /** position in the log of identity events, read before the claims were */
   readonly cursor: Cursor;
   /** epoch ms */
@@ -35,6 +37,7 @@ interface SealedForm {
   j: [string, string, string];
   x?: HeaderEntry[];
   g?: readonly string[];
+  a?: readonly string[];
   c?: [string, number];
   t: number;
 }
@@ -47,6 +50,7 @@ export function writeSession(session: Session): string {
     t: session.issuedAt,
     ...(session.extra.length > 0 ? { x: [...session.extra] } : {}),
     ...(session.ruleGroups === undefined ? {} : { g: session.ruleGroups }),
+    ...(session.applications === undefined ? {} : { a: session.applications }),
     ...(session.cursor.epoch !== '' ? { c: [session.cursor.epoch, session.cursor.n] } : {}),
   };
   return JSON.stringify(form);
@@ -55,7 +59,7 @@ export function writeSession(session: Session): string {
 /** @returns the session, or `undefined` when the text is not one (sealed by another version) */
 export function readSession(text: string): Session | undefined {
   try {
-    const { p, j, x, g, c, t } = JSON.parse(text) as SealedForm;
+    const { p, j, x, g, a, c, t } = JSON.parse(text) as SealedForm;
     const [header, payload, signature] = j;
     const claims = readClaims(JSON.parse(payload) as Record<string, unknown>);
     if (!Number.isInteger(p) || !Number.isFinite(t) || claims.sub === '' || claims.exp <= 0) return undefined;
@@ -65,6 +69,7 @@ export function readSession(text: string): Session | undefined {
       claims,
       extra: x ?? [],
       ...(g === undefined ? {} : { ruleGroups: g }),
+      ...(a === undefined ? {} : { applications: a }),
       cursor: c === undefined ? NO_CURSOR : { epoch: c[0], n: c[1] },
       issuedAt: t,
       expiresAt: claims.exp * 1000,

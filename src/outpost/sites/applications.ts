@@ -3,9 +3,9 @@ import { ApplicationsByAddress } from '../../contract/domain-applications.ts';
 import type { DomainApplication } from '../../contract/domain-applications.ts';
 import { headerValue } from '../../contract/headers.ts';
 import type { MetaFacts } from '../headers.ts';
-import { readPath } from './canonical-path.ts';
-import type { PathReading } from './canonical-path.ts';
-import { isBelow } from './cookie-domain.ts';
+import { readPath } from '../../rules/canonical-path.ts';
+import type { PathReading } from '../../rules/canonical-path.ts';
+import { isBelow } from '../../rules/cookie-domain.ts';
 
 /** An application with rules of its own. */
 export interface SiteApplication extends DomainApplication {
@@ -47,22 +47,22 @@ export class SiteApplications {
    * (services) and the authentication host (which ingresses call) say nothing beside others.
    * @param authorities hosts the question names, with or without port
    * @param path undefined = not known
-   * @returns at least one: all must be open to the person; undefined when the hosts name different applications
+   * @returns at least one: all must be open to the person
    */
-  asked(authorities: readonly string[], path: PathReading | undefined): readonly SiteApplication[] | undefined {
+  asked(authorities: readonly string[], path: PathReading | undefined): readonly SiteApplication[] | 'conflict' {
     const readings = path?.kind === 'plain' ? path.readings : undefined;
     let found: readonly SiteApplication[] | undefined;
     for (const authority of authorities) {
       const host = hostName(authority);
       if (host === this.#authenticationHost || !isBelow(host, this.#domain)) continue;
       const here = this.#byAddress.find(host, readings);
-      if (found !== undefined && !sameApplications(found, here)) return undefined;
+      if (found !== undefined && !sameApplications(found, here)) return 'conflict';
       found = here;
     }
     return found ?? this.#byAddress.find(this.#authenticationHost, readings);
   }
 
-  /** The applications of an address that was checked before. */
+  /** The applications of an absolute address that was checked before. */
   at(address: string): readonly SiteApplication[] {
     const { hostname, pathname } = new URL(address);
     const path = readPath(pathname);
@@ -72,13 +72,13 @@ export class SiteApplications {
 
 /**
  * The first application a person may not open.
- * @param open slugs of those the person may open; undefined = the server has not said
+ * @param open slugs of those the person may open
  */
 export function firstClosed(
   applications: readonly SiteApplication[],
-  open: readonly string[] | undefined,
+  open: readonly string[],
 ): SiteApplication | undefined {
-  return applications.find(({ slug }) => open === undefined || !open.includes(slug));
+  return applications.find(({ slug }) => !open.includes(slug));
 }
 
 /** @param authority host, with or without port; an IPv6 address is below no domain and stays as it is */

@@ -19,6 +19,7 @@ import type { CookieScope } from '../session/cookies.ts';
 import { SessionCookie } from '../session/session-cookie.ts';
 import { clientPolicy } from './client-policy.ts';
 import type { ClientPolicy } from './client-policy.ts';
+import { SiteApplications } from './applications.ts';
 import { rewriteEndpoints } from './endpoints.ts';
 import type { Endpoints } from './endpoints.ts';
 
@@ -36,6 +37,8 @@ export interface Site {
   readonly rules: AccessRules;
   readonly clients: ClientPolicy;
   readonly meta: MetaFacts;
+  /** at domain level, where applications are bound to hosts of the domain */
+  readonly applications: SiteApplications | undefined;
   /** headers of an allowed request of nobody */
   readonly anonymous: Readonly<Record<Generation, PreparedHeaders>>;
   /** seconds */
@@ -122,6 +125,7 @@ export function buildSite(
     rules,
     clients: clientPolicy(provider.gatehouse, external.basePath),
     meta,
+    applications: applicationsOf(provider, external, domain, meta),
     anonymous: {
       outpost: prepareHeaders(anonymousHeaders(meta, 'outpost')),
       akprox: prepareHeaders(anonymousHeaders(meta, 'akprox')),
@@ -133,6 +137,18 @@ export function buildSite(
     fingerprint: siteFingerprint(provider, around),
   };
   return { site, problems };
+}
+
+function applicationsOf(
+  provider: ProxyOutpostConfig,
+  external: ExternalHost,
+  domain: string | undefined,
+  meta: MetaFacts,
+): SiteApplications | undefined {
+  const bound = provider.gatehouse?.applications ?? [];
+  if (provider.mode !== 'forward_domain' || domain === undefined || bound.length === 0) return undefined;
+  const own = { slug: provider.assigned_application_slug, name: provider.assigned_application_name };
+  return new SiteApplications({ bound, own, domain, authenticationHost: external.hostname, meta });
 }
 
 function upstreamOf(provider: ProxyOutpostConfig, around: SiteSurroundings, problems: string[]): Upstream | undefined {

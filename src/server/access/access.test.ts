@@ -123,9 +123,9 @@ describe('applications', () => {
   it('lead to their launch URL, filled in and escaped, else to the external host', async () => {
     const s = await scene();
     await using _ = s.server;
-    assert.equal(launchUrl(s.application, s.provider, s.eve), 'https://wiki.example.test');
+    assert.equal(launchUrl(s.application, s.provider.external_host, s.eve), 'https://wiki.example.test');
     const at = (meta_launch_url: string) =>
-      launchUrl({ ...s.application, meta_launch_url }, s.provider, { ...s.eve, username: 'e&v' });
+      launchUrl({ ...s.application, meta_launch_url }, s.provider.external_host, { ...s.eve, username: 'e&v' });
     assert.equal(at('https://x.test/%(username)s?u=%(uid)s'), `https://x.test/e%26v?u=${s.eve.uid}`);
     assert.equal(at('https://x.test/%(nothing)s'), 'https://x.test/%(nothing)s');
   });

@@ -5,8 +5,10 @@ import type { Change } from '../context.ts';
 import { modelRef } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
 import type { Db } from '../storage/database.ts';
-import type { ApplicationRow, ProviderRow, UserRow } from '../storage/rows.ts';
+import type { ApplicationRow, UserRow } from '../storage/rows.ts';
 import { providerChanged, providerConfigurationChanged } from './changed.ts';
+import { refuseWhileBound } from './domain-bindings.ts';
+import { providersOf } from './domain-applications.ts';
 
 export interface ApplicationInput {
   name: string;
@@ -67,6 +69,7 @@ export async function updateApplication(
   const before = await applicationBySlug(tx.db, slug);
   if (before === undefined) throw notFound('application');
   await check(tx.db, patch, before);
+  if (typeof patch.provider === 'number') await refuseWhileBound(tx.db, before.uuid, 'provider');
   const application = await tx.db
     .updateTable('application')
     .set({
@@ -84,7 +87,7 @@ export async function updateApplication(
     .where('uuid', '=', before.uuid)
     .returningAll()
     .executeTakeFirstOrThrow();
-  await affected(tx, [before.provider_id, application.provider_id]);
+  await affected(tx, [before.provider_id, application.provider_id, ...(await providersOf(tx.db, [before.uuid]))]);
   await tx.audit('model_updated', { context: { model: ref(application) } });
   return application;
 }
@@ -92,6 +95,7 @@ export async function updateApplication(
 export async function deleteApplication(tx: Change, slug: string): Promise<void> {
   const application = await applicationBySlug(tx.db, slug);
   if (application === undefined) throw notFound('application');
+  await refuseWhileBound(tx.db, application.uuid, 'non_field_errors');
   // Bindings hold their target as plain text: it is an application or an entitlement of it.
   await tx.db
     .deleteFrom('policy_binding')
@@ -115,16 +119,13 @@ export async function deleteApplication(tx: Change, slug: string): Promise<void>
 }
 
 /**
- * Where the application is opened: its own launch URL with `%(field)s` filled in, else the provider's external host.
+ * Where the application is opened: its own launch URL with `%(field)s` filled in, else its address.
+ * @param address as {@link file://./domain-applications.ts} finds it
  * @returns empty when there is nowhere to go; the text as it stands when a field is unknown, as published
  */
-export function launchUrl(
-  application: ApplicationRow,
-  provider: ProviderRow | undefined,
-  user: UserRow | undefined,
-): string {
+export function launchUrl(application: ApplicationRow, address: string | undefined, user: UserRow | undefined): string {
   const template = application.meta_launch_url;
-  if (template === '') return provider?.external_host ?? '';
+  if (template === '') return address ?? '';
   if (user === undefined) return template;
   const fields: Record<string, string> = {
     username: user.username,

@@ -1,4 +1,5 @@
 import type { Change } from '../context.ts';
+import { providersOf } from './domain-applications.ts';
 
 /** Rules of these applications or entitlements changed: sessions at their providers are stale. */
 export async function bindingsChanged(tx: Change, targets: readonly string[]): Promise<void> {
@@ -10,7 +11,9 @@ export async function bindingsChanged(tx: Change, targets: readonly string[]): P
     .select('application.provider_id')
     .where('application_entitlement.uuid', 'in', targets);
   const rows = await direct.union(entitled).execute();
-  for (const { provider_id } of rows) await providerChanged(tx, provider_id);
+  // applications bound to hosts of a domain decide over logins of the domain's provider
+  const providers = new Set([...rows.map((row) => row.provider_id), ...(await providersOf(tx.db, targets))]);
+  for (const provider of providers) await providerChanged(tx, provider);
 }
 
 /** Sessions at this provider are stale; nothing happens for an application without one. */

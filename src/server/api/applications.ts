@@ -100,7 +100,10 @@ export const applicationRoutes =
         if (q.meta_description !== undefined) rows = rows.where('meta_description', '=', q.meta_description);
         if (q.meta_publisher !== undefined) rows = rows.where('meta_publisher', '=', q.meta_publisher);
         if (q.only_with_launch_url === true) {
-          rows = rows.where((eb) => eb.or([eb('meta_launch_url', '!=', ''), eb('provider_id', 'is not', null)]));
+          const bound = ctx.db.selectFrom('domain_application').select('application_uuid');
+          rows = rows.where((eb) =>
+            eb.or([eb('meta_launch_url', '!=', ''), eb('provider_id', 'is not', null), eb('uuid', 'in', bound)]),
+          );
         }
         if (q.search) {
           const searched = ['name', 'slug', 'meta_launch_url', 'meta_description', 'meta_publisher', 'group_name'];

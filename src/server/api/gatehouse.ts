@@ -24,6 +24,7 @@ const RefreshAnswer = z.discriminatedUnion('result', [
       cursor: z.strictObject({ epoch: z.string(), n: z.int() }),
       headers: z.array(z.tuple([z.string(), z.string()])),
       rule_groups: z.array(z.string()).optional(),
+      applications: z.array(z.string()).optional(),
     }),
   }),
   z.strictObject({ result: z.literal('ended') }),

@@ -8,6 +8,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ProxyOutpostConfig as View } from '../../contract/api.ts';
 import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../contract/extension.ts';
+import { domainApplicationsOf } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { baseOf } from '../oidc/issuer.ts';
 import { outpostView } from '../proxy-provider/outpost-view.ts';
@@ -49,6 +50,7 @@ export const outpostConfigRoutes =
         .orderBy('scope_name')
         .execute();
       const scopesOf = Map.groupBy(scopes, (row) => row.provider_id);
+      const bound = await domainApplicationsOf(ctx.db, ids);
       const extension = request.headers[EXTENSION_HEADER.toLowerCase()] === EXTENSION_VERSION;
       const managedHeaders = extension ? await operatorHeaderNames(ctx.db) : undefined;
       // The embedded outpost names any address on its private socket; browsers know the current one.
@@ -57,7 +59,10 @@ export const outpostConfigRoutes =
         const application = applicationOf.get(provider.id);
         if (!application) return [];
         const names = (scopesOf.get(provider.id) ?? []).map((row) => row.scope_name);
-        return [outpostView(ctx.keyring, { provider, application, scopes: names, base, managedHeaders })];
+        const domainApplications = bound.get(provider.id) ?? [];
+        return [
+          outpostView(ctx.keyring, { provider, application, scopes: names, base, managedHeaders, domainApplications }),
+        ];
       });
     };
 

@@ -9,6 +9,7 @@ import { acceptCookies } from '../flows/cookies.ts';
 import { applicationRoutes } from './applications.ts';
 import { guard } from './authenticate.ts';
 import { bindingRoutes } from './bindings.ts';
+import { domainApplicationRoutes } from './domain-applications.ts';
 import { answerError, answerNotFound } from './errors.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flows.ts';
@@ -42,6 +43,7 @@ export function apiPlugin(ctx: ServerContext): FastifyPluginAsync {
     outpostRoutes(ctx),
     outpostConfigRoutes(ctx),
     bindingRoutes(ctx),
+    domainApplicationRoutes(ctx),
     flowRoutes(ctx),
     scopeMappingRoutes(ctx),
     eventRoutes(ctx),

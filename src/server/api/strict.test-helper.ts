@@ -343,7 +343,18 @@ export const strict = {
       upstream_ca: text,
       managed_headers: list(text),
       previous_cookie_secret: text,
+      applications: list(object({ slug: text, name: text, host: text, path: text })),
     }),
+  }),
+  domainApplication: object({
+    pk: uuid,
+    application: uuid,
+    application_slug: text,
+    application_name: text,
+    provider: int,
+    provider_name: text,
+    host: text,
+    path: text,
   }),
   binding: object({
     pk: uuid,

@@ -73,6 +73,7 @@ const MODELS = {
   applicationentitlement: 'authentik_core.applicationentitlement',
   token: 'authentik_core.token',
   authenticatedsession: 'authentik_core.authenticatedsession',
+  domainapplication: 'gatehouse.domainapplication',
   policybinding: 'authentik_policies.policybinding',
   proxyprovider: 'authentik_providers_proxy.proxyprovider',
   outpost: 'authentik_outposts.outpost',

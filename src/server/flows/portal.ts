@@ -5,6 +5,7 @@ import { applicationIcon, page } from '../../look/page.ts';
 import { safeHref } from '../../look/html.ts';
 import { texts } from '../../look/texts.ts';
 import { launchUrl } from '../access/applications.ts';
+import { addressesOf } from '../access/domain-applications.ts';
 import { checkAccess } from '../access/check-access.ts';
 import type { ServerContext } from '../context.ts';
 import type { ApplicationRow, UserRow } from '../storage/rows.ts';
@@ -61,12 +62,10 @@ export function portalRoutes(ctx: ServerContext, scope: FastifyInstance): void {
 /** Applications with an address that this person may open, by name. */
 async function openable(ctx: ServerContext, user: UserRow): Promise<{ row: ApplicationRow; href: string }[]> {
   const rows = await ctx.db.selectFrom('application').selectAll().orderBy('name').execute();
-  const providers = await ctx.db.selectFrom('proxy_provider').selectAll().execute();
-  const byId = new Map(providers.map((p) => [p.id, p]));
+  const addresses = await addressesOf(ctx.db, rows);
   const found = [];
   for (const row of rows) {
-    const provider = row.provider_id === null ? undefined : byId.get(row.provider_id);
-    const href = safeHref(launchUrl(row, provider, user) ?? '');
+    const href = safeHref(launchUrl(row, addresses.get(row.uuid), user));
     if (href !== undefined && (await checkAccess(ctx.db, user, row)).passing) found.push({ row, href });
   }
   return found;

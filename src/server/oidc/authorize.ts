@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import { checkAccess } from '../access/check-access.ts';
+import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import type { LiveSession } from '../directory/sessions.ts';
 import { modelRef, writeAudit } from '../events/audit.ts';
@@ -47,7 +47,7 @@ export function authorizeRoutes(ctx: ServerContext, scope: FastifyInstance, engi
     const demand = readDemand(received, live);
     const silent = demand.prompts.has('none');
     if (live !== undefined && !demand.login) {
-      const access = await checkAccess(ctx.db, live.user, client.application);
+      const access = await checkSignIn(ctx.db, live.user, client.provider, client.application);
       if (!access.passing) {
         if (silent) return answerError(reply, redirectUri, received, 'access_denied');
         return sendDenied(ctx, request, reply, { ...client, live, ...access, next: authorizePath(ctx, received) });

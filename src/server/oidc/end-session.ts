@@ -114,7 +114,7 @@ function sendEnded(
 ) {
   const { application, provider } = client;
   const partly = live !== undefined && settingsOf(provider).sign_out === 'application';
-  const back = launchUrl(application, provider, live?.user);
+  const back = launchUrl(application, provider.external_host, live?.user);
   const rendered = donePage({
     ...surroundings(ctx, request),
     title: texts.logout.doneApplication(application.name),

@@ -2,7 +2,7 @@
 import type { RefreshAnswer, RefreshRequest } from '../../contract/extension.ts';
 import { CodedError } from '../../contract/errors.ts';
 import { applicationOfProvider } from '../access/applications.ts';
-import { checkAccess } from '../access/check-access.ts';
+import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { readCursor } from '../events/identity-log.ts';
 import { tokenExtension } from '../proxy-provider/person-headers.ts';
@@ -27,7 +27,7 @@ export async function refreshSession(
   const provider = await providerById(ctx.db, request.provider);
   const application = await applicationOfProvider(ctx.db, request.provider);
   if (provider === undefined || application === undefined) return { result: 'denied', reason: 'no-application' };
-  const access = await checkAccess(ctx.db, live.user, application);
+  const access = await checkSignIn(ctx.db, live.user, provider, application);
   if (!access.passing) return { result: 'denied', reason: access.reasons[0] ?? 'denied' };
   if (ctx.tokens.issue === undefined) {
     throw new CodedError('not-ready', 503, 'The server is still starting. Try again in a moment.');

@@ -5,6 +5,7 @@ import type {
   ProviderMode,
   ProxyOutpostConfig,
 } from '../../contract/api.ts';
+import type { DomainApplication } from '../../contract/domain-applications.ts';
 import type { Keyring } from '../storage/keyring.ts';
 import type { ApplicationRow, ProviderRow } from '../storage/rows.ts';
 import { accessTokenSeconds, providerSecrets, settingsOf } from './providers.ts';
@@ -18,11 +19,13 @@ export interface OutpostViewInput {
   base: string;
   /** names for ProviderExtension.managed_headers; undefined for an official outpost, which gets no extension */
   managedHeaders: string[] | undefined;
+  /** bound to hosts of a domain-level provider */
+  domainApplications: DomainApplication[];
 }
 
 /** One item of `/outposts/proxy/`. */
 export function outpostView(keyring: Keyring, input: OutpostViewInput): ProxyOutpostConfig {
-  const { provider, application, scopes, base, managedHeaders } = input;
+  const { provider, application, scopes, base, managedHeaders, domainApplications } = input;
   const view: ProxyOutpostConfig = {
     pk: provider.id,
     name: provider.name,
@@ -45,7 +48,14 @@ export function outpostView(keyring: Keyring, input: OutpostViewInput): ProxyOut
     assigned_application_slug: application.slug,
     assigned_application_name: application.name,
   };
-  return managedHeaders === undefined ? view : { ...view, gatehouse: extension(provider, managedHeaders) };
+  if (managedHeaders === undefined) return view;
+  const extension: ProviderExtension = {
+    ...settingsOf(provider),
+    managed_headers: managedHeaders,
+    previous_cookie_secret: '',
+    applications: domainApplications,
+  };
+  return { ...view, gatehouse: extension };
 }
 
 /** The eleven keys (spec/server.md 7.5); strict clients refuse any other. */
@@ -62,14 +72,6 @@ function oidcConfiguration(base: string, slug: string): OpenIDConnectConfigurati
     id_token_signing_alg_values_supported: ['RS256'],
     subject_types_supported: ['public'],
     token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic'],
-  };
-}
-
-function extension(provider: ProviderRow, managed_headers: string[]): ProviderExtension {
-  return {
-    ...settingsOf(provider),
-    managed_headers,
-    previous_cookie_secret: '',
   };
 }
 

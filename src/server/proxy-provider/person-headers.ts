@@ -1,6 +1,8 @@
 /** What our own outposts learn about a person beside the token, never inside it (docs/architecture.md, decisions 9 and 23). */
 import type { Cursor, TokenExtension } from '../../contract/extension.ts';
 import { foldHeaderName, parseAdditionalHeaders } from '../../contract/headers.ts';
+import { applicationOfProvider } from '../access/applications.ts';
+import { checkSignIn } from '../access/domain-applications.ts';
 import { headerNames, mergedAttributes } from '../directory/attributes.ts';
 import type { Attributes } from '../directory/attributes.ts';
 import { allGroups } from '../directory/membership.ts';
@@ -8,7 +10,10 @@ import type { Db } from '../storage/database.ts';
 import type { ProviderRow, UserRow } from '../storage/rows.ts';
 import { settingsOf } from './providers.ts';
 
-/** @param cursor read before this is called, else a change in between would be missed */
+/**
+ * What goes beside a token: headers, groups that rules name, at domain level which applications the person may open.
+ * @param cursor read before this is called, else a change in between would be missed
+ */
 export async function tokenExtension(
   db: Db,
   provider: ProviderRow,
@@ -19,6 +24,7 @@ export async function tokenExtension(
     cursor,
     headers: personHeaders(provider, user, await mergedAttributes(db, user)),
     rule_groups: await ruleGroups(db, provider, user),
+    ...(await openApplications(db, provider, user)),
   };
 }
 
@@ -27,6 +33,18 @@ export async function ruleGroups(db: Db, provider: ProviderRow, user: UserRow): 
   const named = new Set(settingsOf(provider).access_rules.flatMap((rule) => rule.groups));
   if (named.size === 0) return [];
   return (await allGroups(db, user.id)).map((group) => group.name).filter((name) => named.has(name));
+}
+
+/** What the person may open below a domain-level provider; nothing is said about others, which have one application. */
+async function openApplications(
+  db: Db,
+  provider: ProviderRow,
+  user: UserRow,
+): Promise<Pick<TokenExtension, 'applications'>> {
+  const application = provider.mode === 'forward_domain' ? await applicationOfProvider(db, provider.id) : undefined;
+  if (application === undefined) return {};
+  const { open } = await checkSignIn(db, user, provider, application);
+  return { applications: open.map(({ slug }) => slug) };
 }
 
 /** Basic credentials first, then `additionalHeaders`, of which one named Authorization takes their place. */

@@ -322,7 +322,8 @@ describe('what an outpost is told', () => {
     const { keyring, db } = server.ctx;
     const made = await server.protect('b', { access_token_validity: 'minutes=90' });
     const base = 'https://auth.example.test/auth';
-    const input = { ...made, base, scopes: await scopeNames(db, made.provider.id) };
+    const domainApplications = [{ slug: 'c', name: 'C', host: 'c.test', path: '/' }];
+    const input = { ...made, base, scopes: await scopeNames(db, made.provider.id), domainApplications };
     const view = outpostView(keyring, { ...input, managedHeaders: undefined });
     assert.deepEqual(Object.keys(view).sort(), VIEW_KEYS.toSorted());
     assert.deepEqual(Object.keys(view.oidc_configuration).sort(), OIDC_KEYS.toSorted());
@@ -334,7 +335,12 @@ describe('what an outpost is told', () => {
     const ours = outpostView(keyring, { ...input, managedHeaders: ['x-team'] });
     assert.deepEqual(ours, {
       ...view,
-      gatehouse: { ...DEFAULT_PROVIDER_SETTINGS, managed_headers: ['x-team'], previous_cookie_secret: '' },
+      gatehouse: {
+        ...DEFAULT_PROVIDER_SETTINGS,
+        managed_headers: ['x-team'],
+        previous_cookie_secret: '',
+        applications: domainApplications,
+      },
     });
   });
 });

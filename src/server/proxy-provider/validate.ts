@@ -2,6 +2,7 @@
 import { parseDuration } from '../../contract/durations.ts';
 import { skipLineProblems } from '../../rules/skip-lines.ts';
 import type { Change } from '../context.ts';
+import { cookieDomainProblem, isBelow, plainDomain } from './cookie-domain.ts';
 import type { ProviderRow } from '../storage/rows.ts';
 import type { ProviderInput } from './providers.ts';
 
@@ -78,18 +79,28 @@ export async function placeProblems(tx: Change, input: Partial<ProviderInput>, w
   const { host, hostname } = new URL(whole.external_host);
   const taken = await hostProblem(tx, whole, host);
   if (taken !== undefined) problems['external_host'] = [taken];
-  const domain = whole.cookie_domain.replace(/^\./, '').toLowerCase();
-  if (whole.mode === 'forward_domain' && domain !== '' && hostname !== domain) {
-    // A parent of one label is a public suffix at best; browsers refuse such cookies.
-    if (!hostname.endsWith(`.${domain}`) || !domain.includes('.')) {
-      problems['cookie_domain'] = [`Give ${hostname} or a domain above it with at least two parts.`];
-    }
+  const domain = whole.mode === 'forward_domain' ? cookieDomainProblem(whole.cookie_domain, hostname) : undefined;
+  if (domain !== undefined) problems['cookie_domain'] = [domain];
+  return { ...problems, ...(await boundProblems(tx, whole)) };
+}
+
+/** Applications bound to hosts of the domain must stay below it: without them, more people could open the hosts. */
+async function boundProblems(tx: Change, whole: Whole): Promise<Problems> {
+  const rows = await tx.db
+    .selectFrom('domain_application')
+    .select('host')
+    .where('provider_id', '=', whole.id)
+    .orderBy('host')
+    .execute();
+  if (rows.length > 0 && whole.mode !== 'forward_domain') {
+    return { mode: [`Applications are bound to hosts of this domain, such as ${rows[0]?.host}. Remove these first.`] };
   }
-  return problems;
+  const outside = rows.find((row) => !isBelow(row.host, plainDomain(whole.cookie_domain)));
+  if (outside === undefined) return {};
+  return { cookie_domain: [`An application is bound to ${outside.host}, which is not below it. Remove that first.`] };
 }
 
 async function hostProblem(tx: Change, whole: Whole, host: string): Promise<string | undefined> {
-  if (whole.mode === 'forward_domain') return undefined;
   const own = tx.baseAddress.allowed().map((address) => new URL(address).host);
   if (whole.mode === 'proxy' && own.includes(host)) {
     return 'This is the address of the identity server itself, which could not be reached any more. Use another host.';
@@ -97,7 +108,6 @@ async function hostProblem(tx: Change, whole: Whole, host: string): Promise<stri
   const others = await tx.db
     .selectFrom('proxy_provider')
     .select(['name', 'external_host'])
-    .where('mode', 'in', ['proxy', 'forward_single'])
     .where('id', '!=', whole.id)
     .execute();
   const other = others.find((row) => new URL(row.external_host).host === host);

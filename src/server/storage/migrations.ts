@@ -5,9 +5,10 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { CodedError } from '../../contract/errors.ts';
 import { FIRST_TABLES } from './migrations/001-first-tables.ts';
+import { DOMAIN_APPLICATIONS } from './migrations/003-domain-applications.ts';
 import { PROVIDER_SETTINGS } from './migrations/002-provider-settings.ts';
 
-const MIGRATIONS: readonly string[] = [FIRST_TABLES, PROVIDER_SETTINGS];
+const MIGRATIONS: readonly string[] = [FIRST_TABLES, PROVIDER_SETTINGS, DOMAIN_APPLICATIONS];
 
 /** Version of databases this program writes. */
 export const DATABASE_VERSION = MIGRATIONS.length;

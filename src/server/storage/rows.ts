@@ -7,6 +7,7 @@ export type GroupRow = Selectable<Database['group_']>;
 export type TokenRow = Selectable<Database['token']>;
 export type SessionRow = Selectable<Database['session']>;
 export type ApplicationRow = Selectable<Database['application']>;
+export type DomainApplicationRow = Selectable<Database['domain_application']>;
 export type EntitlementRow = Selectable<Database['application_entitlement']>;
 export type BindingRow = Selectable<Database['policy_binding']>;
 export type ProviderRow = Selectable<Database['proxy_provider']>;

@@ -66,6 +66,16 @@ export interface Database {
     meta_publisher: string;
     created: number;
   };
+  /** applications without provider of their own, on hosts below a domain-level provider */
+  domain_application: {
+    uuid: string;
+    application_uuid: string;
+    provider_id: number;
+    /** lower case, without port; unique with provider and path */
+    host: string;
+    /** decoded, without slash at the end; `/` = the whole host */
+    path: string;
+  };
   application_entitlement: { uuid: string; application_uuid: string; name: string; attributes: string };
   policy_binding: {
     uuid: string;

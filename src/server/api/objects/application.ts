@@ -2,6 +2,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { z } from 'zod';
 import { launchUrl } from '../../access/applications.ts';
+import { addressesOf } from '../../access/domain-applications.ts';
 import type { Database } from '../../storage/schema.ts';
 import { uuidOut } from '../fields.ts';
 import { Provider, providers } from './provider.ts';
@@ -39,9 +40,7 @@ export async function applications(
 ): Promise<z.output<typeof Application>[]> {
   const ids = rows.flatMap((row) => row.provider_id ?? []);
   const bases = await providers(db, ids);
-  const full =
-    ids.length === 0 ? [] : await db.selectFrom('proxy_provider').where('id', 'in', ids).selectAll().execute();
-  const rowOf = new Map(full.map((row) => [row.id, row]));
+  const addresses = await addressesOf(db, rows);
   return rows.map((row) => ({
     pk: row.uuid,
     name: row.name,
@@ -50,7 +49,7 @@ export async function applications(
     provider_obj: row.provider_id === null ? null : (bases.get(row.provider_id) ?? null),
     backchannel_providers: [],
     backchannel_providers_obj: [],
-    launch_url: launchUrl(row, row.provider_id === null ? undefined : rowOf.get(row.provider_id), user) || null,
+    launch_url: launchUrl(row, addresses.get(row.uuid), user) || null,
     open_in_new_tab: row.open_in_new_tab === 1,
     meta_launch_url: row.meta_launch_url,
     meta_icon: row.meta_icon,

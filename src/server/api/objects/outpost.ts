@@ -86,6 +86,7 @@ export const ProxyOutpostConfig = z.strictObject({
       ...ProviderSettings.shape,
       managed_headers: z.array(z.string()),
       previous_cookie_secret: z.string(),
+      applications: z.array(z.strictObject({ slug: z.string(), name: z.string(), host: z.string(), path: z.string() })),
     })
     .optional()
     .meta({ description: 'Only in answers to outposts that ask for the extension.' }),
