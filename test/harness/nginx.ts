@@ -9,14 +9,16 @@ import { eventually, guard } from './wait.ts';
 
 const run = promisify(execFile);
 
-/** A certificate for `*.test`, made for one test run. */
+/** A certificate for the names of the tests, made for one test run. */
 export async function selfSigned(folder: string): Promise<{ cert: string; key: string }> {
   const cert = join(folder, 'cert.pem');
   const key = join(folder, 'key.pem');
   const words = (text: string) => text.split(' ');
   await run('openssl', [
     ...words('req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=gatehouse-tests'),
-    ...words('-addext subjectAltName=DNS:*.test,DNS:localhost -keyout'),
+    ...words(
+      '-addext subjectAltName=DNS:*.test,DNS:*.nginxcorp.test,DNS:*.caddycorp.test,DNS:*.haproxycorp.test,DNS:localhost -keyout',
+    ),
     key,
     '-out',
     cert,

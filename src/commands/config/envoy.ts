@@ -21,12 +21,12 @@ function listener(values: ConfigValues): string[] {
     '  listeners:',
     '    - name: web',
     '      address:',
-    `        socket_address: { address: "::", port_value: ${application.port}, ipv4_compat: true }`,
+    `        socket_address: { address: '::', port_value: ${application.port}, ipv4_compat: true }`,
     '      filter_chains:',
     '        - filters:',
     '            - name: envoy.filters.network.http_connection_manager',
     '              typed_config:',
-    `                "@type": ${API}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+    `                '@type': ${API}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     '                stat_prefix: web',
     '                # Where a request comes from is said by Envoy itself.',
     '                use_remote_address: true',
@@ -43,7 +43,7 @@ function listener(values: ConfigValues): string[] {
     ...(values.mode === 'proxy' ? [] : indent(18, [...namesFilter, ...questionFilter(values), ...cookiesFilter])),
     '                  - name: envoy.filters.http.router',
     '                    typed_config:',
-    `                      "@type": ${API}.filters.http.router.v3.Router`,
+    `                      '@type': ${API}.filters.http.router.v3.Router`,
     ...(application.scheme === 'https' ? indent(10, certificate) : []),
   ];
 }
@@ -52,7 +52,7 @@ const certificate = [
   'transport_socket:',
   '  name: envoy.transport_sockets.tls',
   '  typed_config:',
-  `    "@type": ${API}.transport_sockets.tls.v3.DownstreamTlsContext`,
+  `    '@type': ${API}.transport_sockets.tls.v3.DownstreamTlsContext`,
   '    common_tls_context:',
   '      alpn_protocols: [h2, http/1.1]',
   '      tls_certificates:',
@@ -61,12 +61,12 @@ const certificate = [
 ];
 
 /** Both with and without the port: browsers leave out the usual one. */
-const domains = ({ host, port }: Address) => `domains: ["${host}", "${host}:${port}"]`;
+const domains = ({ host, port }: Address) => `domains: ['${host}', '${host}:${port}']`;
 
 const unasked = [
   '  typed_per_filter_config:',
   '    envoy.filters.http.ext_authz:',
-  `      "@type": ${API}.filters.http.ext_authz.v3.ExtAuthzPerRoute`,
+  `      '@type': ${API}.filters.http.ext_authz.v3.ExtAuthzPerRoute`,
   '      disabled: true',
 ];
 
@@ -74,7 +74,7 @@ const toGatehouse = (name: string, address: Address) => [
   `- name: ${name}`,
   `  ${domains(address)}`,
   '  routes:',
-  '    - match: { prefix: "/" }',
+  "    - match: { prefix: '/' }",
   '      route: { cluster: gatehouse, timeout: 0s }',
 ];
 
@@ -91,8 +91,8 @@ function virtualHosts(values: ConfigValues): string[] {
     `  ${domains(application)}`,
     '  routes:',
     '    # These paths belong to Gatehouse and need no login.',
-    ...own(`prefix: "${OUTPOST_PREFIX}/"`),
-    '    - match: { prefix: "/" }',
+    ...own(`prefix: '${OUTPOST_PREFIX}/'`),
+    "    - match: { prefix: '/' }",
     `      route: { cluster: app-${slug}, timeout: 0s }`,
     ...(mode === 'forward_domain'
       ? ['# The login itself, and the identity server.', ...toGatehouse('gatehouse', login), ...unasked]
@@ -104,7 +104,7 @@ const lua = (name: string, why: string, source: readonly string[]) => [
   `# ${why}`,
   `- name: ${name}`,
   '  typed_config:',
-  `    "@type": ${API}.filters.http.lua.v3.Lua`,
+  `    '@type': ${API}.filters.http.lua.v3.Lua`,
   '    default_source_code:',
   '      inline_string: |',
   ...indent(8, source),
@@ -129,7 +129,7 @@ function questionFilter({ outpost, basicAuth }: ConfigValues): string[] {
     '# Ask; anything but 200 goes to the visitor as it is, and no answer is a no.',
     '- name: envoy.filters.http.ext_authz',
     '  typed_config:',
-    `    "@type": ${API}.filters.http.ext_authz.v3.ExtAuthz`,
+    `    '@type': ${API}.filters.http.ext_authz.v3.ExtAuthz`,
     '    transport_api_version: V3',
     '    failure_mode_allow: false',
     '    status_on_error: { code: ServiceUnavailable }',
@@ -165,7 +165,7 @@ function clusters({ mode, slug, outpost, upstream }: ConfigValues): string[] {
     '      - lb_endpoints:',
     '          - endpoint:',
     '              address:',
-    `                socket_address: { address: "${host.replace(/[[\]]/g, '')}", port_value: ${port} }`,
+    `                socket_address: { address: '${host.replace(/[[\]]/g, '')}', port_value: ${port} }`,
     ...(scheme === 'https' ? indent(2, verified(host)) : []),
   ];
   return indent(4, [...(mode === 'proxy' ? [] : cluster(`app-${slug}`, upstream)), ...cluster('gatehouse', outpost)]);
@@ -175,11 +175,11 @@ const verified = (host: string) => [
   'transport_socket:',
   '  name: envoy.transport_sockets.tls',
   '  typed_config:',
-  `    "@type": ${API}.transport_sockets.tls.v3.UpstreamTlsContext`,
-  `    sni: "${host}"`,
+  `    '@type': ${API}.transport_sockets.tls.v3.UpstreamTlsContext`,
+  `    sni: '${host}'`,
   '    common_tls_context:',
   '      validation_context:',
   '        trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }',
   '        match_typed_subject_alt_names:',
-  `          - { san_type: DNS, matcher: { exact: "${host}" } }`,
+  `          - { san_type: DNS, matcher: { exact: '${host}' } }`,
 ];

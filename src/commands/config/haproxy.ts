@@ -82,6 +82,7 @@ const applicationBackend = ({ slug, upstream, basicAuth }: ConfigValues) => [
 
 const gatehouse = ({ mode, outpost }: ConfigValues) => [
   'backend gatehouse',
+  '    retries 1',
   `    server gatehouse ${server(outpost)}`,
   ...(mode === 'proxy'
     ? []

@@ -33,7 +33,7 @@ function documents(values: ConfigValues): string[][] {
   ];
 }
 
-const HTTPS_BACKEND = 'nginx.ingress.kubernetes.io/backend-protocol: "HTTPS"';
+const HTTPS_BACKEND = "nginx.ingress.kubernetes.io/backend-protocol: 'HTTPS'";
 
 /** `set` and `if` in place of `map`, which a snippet cannot hold. */
 export const cookieSnippet: readonly string[] = [
@@ -43,7 +43,7 @@ export const cookieSnippet: readonly string[] = [
       `if ($gatehouse_cookie ~ "^(?<gh_before_${step}>|.*?; )(?:${OWN_COOKIE}(?:; |$))+(?<gh_after_${step}>.*)$") { set $gatehouse_cookie "$gh_before_${step}$gh_after_${step}"; }`,
   ),
   'proxy_set_header Cookie $gatehouse_cookie;',
-  ...REMOVED.map((name) => `proxy_set_header ${name} "";`),
+  ...REMOVED.map((name) => `proxy_set_header ${name} '';`),
 ];
 
 function applicationIngress(values: ConfigValues, gatehouse: Service): string[] {
@@ -54,22 +54,22 @@ function applicationIngress(values: ConfigValues, gatehouse: Service): string[] 
   const annotation = (name: string, value: string) => `nginx.ingress.kubernetes.io/${name}: ${value}`;
   return [
     '# The two snippets are switched off in ingress-nginx from 1.9 on, unless its ConfigMap says',
-    '# allow-snippet-annotations: "true" (and, from 1.12 on, annotations-risk-level: Critical). Both are needed: the first',
+    "# allow-snippet-annotations: 'true' (and, from 1.12 on, annotations-risk-level: Critical). Both are needed: the first",
     '# tells Gatehouse which application is asked about, the second keeps the login cookies from the application.',
     ...ingress(application, `app-${slug}`, serviceOf(upstream, `app-${slug}`), '/', [
-      annotation('auth-url', `"${question}${OUTPOST_PREFIX}/auth/nginx/with-method"`),
-      annotation('auth-signin', `"${start}${OUTPOST_PREFIX}/start?rd=$scheme://$http_host$escaped_request_uri"`),
+      annotation('auth-url', `'${question}${OUTPOST_PREFIX}/auth/nginx/with-method'`),
+      annotation('auth-signin', `'${start}${OUTPOST_PREFIX}/start?rd=$scheme://$http_host$escaped_request_uri'`),
       '# Headers of your own (additionalHeaders), and Authorization for basic_auth_enabled, join this list.',
-      annotation('auth-response-headers', `"${copied.join(',')}"`),
+      annotation('auth-response-headers', `'${copied.join(',')}'`),
       annotation('auth-snippet', '|'),
       ...questionSnippet.map((line) => `  ${line}`),
       annotation('configuration-snippet', '|'),
       ...cookieSnippet.map((line) => `  ${line}`),
-      annotation('proxy-buffering', '"off"'),
-      annotation('proxy-buffer-size', '"32k"'),
-      annotation('proxy-buffers-number', '"8"'),
-      annotation('proxy-read-timeout', '"3600"'),
-      annotation('proxy-send-timeout', '"3600"'),
+      annotation('proxy-buffering', "'off'"),
+      annotation('proxy-buffer-size', "'32k'"),
+      annotation('proxy-buffers-number', "'8'"),
+      annotation('proxy-read-timeout', "'3600'"),
+      annotation('proxy-send-timeout', "'3600'"),
       ...(upstream.scheme === 'https' ? [HTTPS_BACKEND] : []),
     ]),
   ];
@@ -79,7 +79,7 @@ function applicationIngress(values: ConfigValues, gatehouse: Service): string[] 
 export const questionSnippet: readonly string[] = [
   'proxy_set_header X-Forwarded-Host $http_host;',
   'proxy_set_header X-Forwarded-Proto $scheme;',
-  'proxy_set_header X-Original-URI "";',
+  "proxy_set_header X-Original-URI '';",
 ];
 
 function ingress(
@@ -98,9 +98,9 @@ function ingress(
     ...(annotations.length > 0 ? ['  annotations:', ...annotations.map((line) => `    ${line}`)] : []),
     'spec:',
     '  ingressClassName: nginx',
-    ...(scheme === 'https' ? ['  tls:', '    - hosts:', `        - "${host}"`, `      secretName: ${name}-tls`] : []),
+    ...(scheme === 'https' ? ['  tls:', '    - hosts:', `        - '${host}'`, `      secretName: ${name}-tls`] : []),
     '  rules:',
-    `    - host: "${host}"`,
+    `    - host: '${host}'`,
     '      http:',
     '        paths:',
     `          - path: ${path}`,

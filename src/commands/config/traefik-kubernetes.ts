@@ -37,7 +37,7 @@ function middleware(values: ConfigValues): string[] {
     `  namespace: ${applicationOf(values).namespace}`,
     'spec:',
     '  forwardAuth:',
-    `    address: "${questionAddress(values).replace(outpost.origin, inCluster)}"`,
+    `    address: '${questionAddress(values).replace(outpost.origin, inCluster)}'`,
     ...TRUST_COMMENT.map((line) => `    ${line}`),
     '    trustForwardHeader: false',
     ...COOKIE_COMMENT.map((line) => `    ${line}`),
@@ -51,7 +51,7 @@ function middleware(values: ConfigValues): string[] {
 
 const rule = (match: string, priority: number, service: Service, more: string[] = []) => [
   '    - kind: Rule',
-  `      match: "${match}"`,
+  `      match: '${match}'`,
   `      priority: ${priority}`,
   ...more,
   '      services:',

@@ -32,7 +32,7 @@ function routers(values: ConfigValues): string[] {
   const { slug, application } = values;
   const router = (name: string, rule: string, priority: number, to: string, more: string[] = []) => [
     `    ${name}:`,
-    `      rule: "${rule}"`,
+    `      rule: '${rule}'`,
     `      priority: ${priority}`,
     `      entryPoints: [${application.scheme === 'https' ? 'websecure' : 'web'}]`,
     ...more,
@@ -54,7 +54,7 @@ const middleware = (values: ConfigValues) => [
   '  middlewares:',
   `    gatehouse-${values.slug}:`,
   '      forwardAuth:',
-  `        address: "${questionAddress(values)}"`,
+  `        address: '${questionAddress(values)}'`,
   ...TRUST_COMMENT.map((line) => `        ${line}`),
   '        trustForwardHeader: false',
   ...COOKIE_COMMENT.map((line) => `        ${line}`),
@@ -69,5 +69,5 @@ const service = (name: string, { origin }: Address) => [
   `    ${name}:`,
   '      loadBalancer:',
   '        servers:',
-  `          - url: "${origin}"`,
+  `          - url: '${origin}'`,
 ];
