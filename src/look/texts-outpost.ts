@@ -107,11 +107,41 @@ const english = {
       what: 'The internal host configured for this application is not an http or https address.',
       todo: 'Correct the internal host of the provider.',
     },
-    'websocket-not-carried': {
-      status: 501,
-      title: 'No WebSockets here',
-      what: 'WebSockets through proxy mode are not carried by this version.',
-      todo: 'Let your reverse proxy carry them and ask the outpost with forward auth.',
+    'upstream-certificate-expired': {
+      status: 502,
+      title: 'Bad Gateway',
+      what: 'The certificate of the application is expired or not valid yet, so it is not certain who answers.',
+      todo: 'Renew the certificate of the application, and compare the clocks of both machines.',
+    },
+    'upstream-certificate-name': {
+      status: 502,
+      title: 'Bad Gateway',
+      what: 'The certificate of the application is for another name than the internal host of the provider.',
+      todo: 'Use a name the certificate holds as the internal host, or give the application a certificate for this one.',
+    },
+    'upstream-certificate-untrusted': {
+      status: 502,
+      title: 'Bad Gateway',
+      what: 'The certificate of the application is signed by an authority that is not known here, or by itself.',
+      todo: 'Give the certificate of that authority in the setting "upstream_ca" of the provider.',
+    },
+    'upstream-not-https': {
+      status: 502,
+      title: 'Bad Gateway',
+      what: 'The application does not speak https on the port of the internal host.',
+      todo: 'Correct the internal host of the provider: http instead of https, or another port.',
+    },
+    'upstream-upgrade': {
+      status: 502,
+      title: 'Bad Gateway',
+      what: 'The application answered the request for a WebSocket in a way that is none.',
+      todo: 'Check the internal host of the provider and the log of the application.',
+    },
+    'websocket-origin': {
+      status: 403,
+      title: 'Not from this page',
+      what: 'A page of another address tried to open a WebSocket to this application.',
+      todo: 'If that page is yours, add its origin to the setting "websocket_origins" of the provider. Otherwise compare the external host of the provider with the address you open.',
     },
     'internal-error': {
       status: 500,

@@ -1,7 +1,7 @@
 /** A data plane on a free port, and the identity server it talks to, both inside the test. */
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, request as httpRequest } from 'node:http';
-import type { IncomingHttpHeaders, Server } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -223,7 +223,9 @@ export class TestOutpost {
       now: () => clock.ms,
       ...over,
     });
-    this.#http = createServer((req, res) => this.plane.handle(req, res));
+    const shouldUpgradeCallback = (req: IncomingMessage) => this.plane.mayCarryUpgrade(req);
+    this.#http = createServer({ shouldUpgradeCallback }, (req, res) => this.plane.handle(req, res));
+    this.#http.on('upgrade', (req: IncomingMessage, _socket, head: Buffer) => this.plane.upgrade(req, head));
   }
 
   static async start(providers: ProxyOutpostConfig[] | undefined, over: Partial<DataPlaneOptions> = {}) {

@@ -1,16 +1,18 @@
 /** What a worker runs: answers requests by an immutable state that is swapped as a whole. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
 import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts';
 import type { AccessLog } from './access-log.ts';
 import type { BackChannel } from './back-channel.ts';
 import type { ControlPlane, Problem, Services } from './exchange.ts';
-import { handle, isControlPlaneUpgrade } from './handle.ts';
+import { handle, isCarriedUpgrade, isControlPlaneUpgrade } from './handle.ts';
 import { Refresher } from './identify/refresh.ts';
 import { normalise } from './listen/normalise.ts';
 import { Peers } from './listen/peers.ts';
 import type { NormalisedRequest } from './listen/request.ts';
+import { responseFor, upgradeProtocols } from './listen/upgrade.ts';
 import { TokenVerifier } from './login/verify-token.ts';
 import type { Metrics } from './metrics.ts';
 import type { CarryLimits } from './proxy/target.ts';
@@ -64,7 +66,7 @@ export class DataPlane {
       sessions: new LiveSessions(options.cacheLimits),
       revocations,
       verifier,
-      openAnswers: new OpenAnswers({ revocations, settle: (live) => refresher.settle(live) }),
+      openAnswers: new OpenAnswers({ revocations, settle: (live) => refresher.settle(live), now }),
       refresher,
       backChannel,
       log,
@@ -87,6 +89,24 @@ export class DataPlane {
     handle(this.#services, req, res);
   }
 
+  /** Whether an upgrade request is one that may be carried to an application; then it goes to {@link upgrade}. */
+  mayCarryUpgrade(req: IncomingMessage): boolean {
+    if (upgradeProtocols(req) === undefined) return false;
+    return isCarriedUpgrade(this.#services, normalise(req, this.#services.peers));
+  }
+
+  /**
+   * Answers a request that may leave HTTP, or lets it. Never throws.
+   * @param head bytes that came behind the request's head
+   */
+  upgrade(req: IncomingMessage, head: Buffer): void {
+    const socket: Socket = req.socket;
+    const upgrade = { socket, head, protocols: upgradeProtocols(req) ?? [] };
+    const res = responseFor(req, upgrade);
+    if (res === undefined) socket.destroy();
+    else handle(this.#services, req, res, upgrade);
+  }
+
   /**
    * Whether an upgrade request belongs to the identity server (`/ws/…` on a host of no proxy-mode application).
    * All others are ordinary requests and go to {@link handle}.
@@ -103,11 +123,12 @@ export class DataPlane {
     const around = {
       outpost,
       hostBrowser,
-      openUpstream: (host: string, verifyTls: boolean) => this.#upstreams.open(host, verifyTls),
+      openUpstream: (host: string, verifyTls: boolean, ca: string) => this.#upstreams.open(host, verifyTls, ca),
     };
     const { state, problems } = buildState(around, providers, this.#services.state);
     this.#services.state = state;
     this.#upstreams.keepOnly(state.upstreams);
+    this.#services.openAnswers.keepOnly(state.sites);
     metrics.configure(
       outpost.name,
       [...state.sites.values()].map((site) => site.external.host),

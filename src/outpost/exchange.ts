@@ -7,6 +7,7 @@ import type { BackChannel } from './back-channel.ts';
 import type { Refresher } from './identify/refresh.ts';
 import type { Peers } from './listen/peers.ts';
 import type { NormalisedRequest } from './listen/request.ts';
+import type { Upgrade } from './listen/upgrade.ts';
 import type { TokenVerifier } from './login/verify-token.ts';
 import type { Metrics, RequestType } from './metrics.ts';
 import type { CarryLimits } from './proxy/target.ts';
@@ -65,6 +66,8 @@ export interface Exchange {
   readonly res: ServerResponse;
   readonly request: NormalisedRequest;
   readonly services: Services;
+  /** set when the connection may leave HTTP; only proxy mode makes use of it */
+  readonly upgrade: Upgrade | undefined;
   /** `performance.now()` at its start */
   readonly started: number;
 }

@@ -19,6 +19,7 @@ import { identify } from './identify/identify.ts';
 import type { Identity } from './identify/identify.ts';
 import { normalise, upgradeOverHttp10 } from './listen/normalise.ts';
 import type { NormalisedRequest } from './listen/request.ts';
+import type { Upgrade } from './listen/upgrade.ts';
 import { answerLoginEndpoint, loginEndpoint } from './login/endpoints.ts';
 import { sendCodedError, sendProblem, sendUnknownHost } from './pages.ts';
 import { breakOff } from './proxy/client-side.ts';
@@ -28,11 +29,11 @@ import type { Site } from './sites/site.ts';
 type Work = void | Promise<void>;
 type Own = { generation: Generation; rest: string };
 
-export function handle(services: Services, req: IncomingMessage, res: ServerResponse): void {
+export function handle(services: Services, req: IncomingMessage, res: ServerResponse, upgrade?: Upgrade): void {
   const request = normalise(req, services.peers);
   // The client is gone already: nobody would read the answer, and nothing further in may take it for nobody in particular.
   if (request.peer === '') return void req.socket.destroy();
-  const exchange: Exchange = { req, res, request, services, started: performance.now() };
+  const exchange: Exchange = { req, res, request, services, upgrade, started: performance.now() };
   try {
     const work = route(exchange);
     if (work !== undefined) work.catch((error: unknown) => failed(exchange, error));
@@ -153,4 +154,11 @@ export function isControlPlaneUpgrade(services: Services, exchange: Pick<Exchang
   if (!request.rawPath.startsWith('/ws/')) return false;
   const site = services.state.hosts.find(request.host, request.scheme);
   return site === undefined || site.mode !== 'proxy';
+}
+
+/** Whether an upgrade request is for an application in proxy mode: then it is decided with its connection at hand. */
+export function isCarriedUpgrade(services: Services, request: NormalisedRequest): boolean {
+  if (services.state === undefined || request.problem !== undefined || request.peer === '') return false;
+  if (outpostPath(request.rawPath) !== undefined) return false;
+  return services.state.hosts.find(request.host, request.scheme)?.mode === 'proxy';
 }

@@ -29,7 +29,7 @@ export const REASONS = {
   'claims-outdated': 'newer claims could not be fetched for more than five minutes',
   'upstream-unusable': 'the internal host of the application cannot be used',
   'upstream-failed': 'the application could not be reached',
-  'websocket-not-carried': 'a WebSocket in proxy mode',
+  'websocket-origin': 'a page of another origin tried to open a WebSocket',
   'login-failed': 'a login that did not end well; the page and the log say how',
   'internal-error': 'an error nobody expected',
 

@@ -10,6 +10,8 @@ import type { Settings } from '../settings/settings.ts';
 export const MAX_HEAD_BYTES = 64 * 1024;
 /** Connections a worker holds at once; further ones are closed. About 40 kB each when idle. */
 export const MAX_CONNECTIONS = 10_000;
+/** What a WebSocket gets to close its side when a worker stops. */
+const UPGRADED_END_MS = 1000;
 /** How often heads that take too long are looked for. */
 const CHECK_MS = 2000;
 
@@ -102,10 +104,20 @@ async function drain(server: Server, upgraded: ReadonlySet<Duplex>, ms: number):
   const closed = once(server, 'close');
   server.close();
   server.closeIdleConnections();
-  for (const socket of upgraded) socket.destroy(); // they never end by themselves; outposts connect again
+  const cut = endUpgraded(upgraded, ms);
   const sweep = setInterval(() => server.closeIdleConnections(), 100); // connections that became idle since
   const end = setTimeout(() => server.closeAllConnections(), ms);
   await closed;
   clearInterval(sweep);
   clearTimeout(end);
+  clearTimeout(cut);
+}
+
+/**
+ * Ends connections that left HTTP: they never end by themselves, and whoever is at the other end connects again.
+ * @returns the timer that ends for good those that do not
+ */
+export function endUpgraded(upgraded: ReadonlySet<Duplex>, ms: number): NodeJS.Timeout {
+  for (const socket of upgraded) socket.end();
+  return setTimeout(() => upgraded.forEach((socket) => socket.destroy()), Math.min(ms, UPGRADED_END_MS));
 }

@@ -53,11 +53,12 @@ export function planeMaker(log: Logger): MakePlane {
         up = now;
       },
       handle: (req, res) => plane.handle(req, res),
-      mayUpgrade: (req) => proxy !== undefined && plane.controlPlaneUpgrade(req) !== undefined,
+      mayUpgrade: (req) =>
+        plane.mayCarryUpgrade(req) || (proxy !== undefined && plane.controlPlaneUpgrade(req) !== undefined),
       upgrade: (req, socket, head) => {
         const request = plane.controlPlaneUpgrade(req);
         if (request && proxy) proxy.upgrade(req, socket, head, request);
-        else socket.destroy();
+        else plane.upgrade(req, head);
       },
       flush: () => plane.flush(),
       close: async () => {

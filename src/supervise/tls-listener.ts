@@ -9,7 +9,7 @@ import { TLS_RULES } from '../outpost/listen/certificates.ts';
 import type { CertificatePair } from '../outpost/listen/certificates.ts';
 import { isHttp2, likeHttp1 } from '../outpost/listen/http2.ts';
 import type { Settings } from '../settings/settings.ts';
-import { answerSpecialRequests, httpLimits, MAX_CONNECTIONS, MAX_HEAD_BYTES } from './listener.ts';
+import { answerSpecialRequests, endUpgraded, httpLimits, MAX_CONNECTIONS, MAX_HEAD_BYTES } from './listener.ts';
 import type { Handlers, Listener } from './listener.ts';
 
 /** Requests a client may have under way on one connection; browsers use about as many. */
@@ -122,10 +122,11 @@ async function drain(
 ): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  for (const socket of upgraded) socket.destroy();
+  const cut = endUpgraded(upgraded, ms);
   const sweep = setInterval(() => server.closeIdleConnections(), 100);
   const end = setTimeout(() => connections.forEach((socket) => socket.destroy()), ms);
   await closed;
   clearInterval(sweep);
   clearTimeout(end);
+  clearTimeout(cut);
 }

@@ -13,6 +13,8 @@ import { preflightAnswer } from '../preflight.ts';
 import { carry } from '../proxy/carry.ts';
 import { NO_IDENTITY } from '../proxy/target.ts';
 import type { ProxyTarget } from '../proxy/target.ts';
+import { carryUpgrade } from '../proxy/upgrade.ts';
+import { originAllowed } from '../proxy/websocket-origin.ts';
 import type { Reason } from '../reasons.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
@@ -47,16 +49,16 @@ export function answerProxyMode(exchange: Exchange, site: Site, identity: Identi
 }
 
 function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'allow' }): void {
-  const { req, res, request, services } = exchange;
+  const { req, res, request, services, upgrade } = exchange;
   const { live } = decision;
   const { upstream } = site;
   if (upstream === undefined) {
     sendProblem(exchange, 'upstream-unusable', { site });
     return report(exchange, 'upstream-unusable', site, live?.user);
   }
-  if (request.headers.upgrade !== undefined) {
-    sendProblem(exchange, 'websocket-not-carried', { site });
-    return report(exchange, 'websocket-not-carried', site, live?.user);
+  if (upgrade !== undefined && !originAllowed(request.rawHeaders, site.external.origin, site.websocketOrigins)) {
+    sendProblem(exchange, 'websocket-origin', { site });
+    return report(exchange, 'websocket-origin', site, live?.user);
   }
   let { reason }: { reason: Reason } = decision;
   const target: ProxyTarget = {
@@ -84,5 +86,9 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
     },
   };
   if (live !== undefined) services.openAnswers.add(res, live);
-  carry(req, res, target);
+  if (upgrade === undefined) return carry(req, res, target);
+  carryUpgrade(req, res, upgrade, target, {
+    onSwitched: (connection) => live !== undefined && services.openAnswers.add(connection, live),
+    onClosed: (connection) => services.openAnswers.delete(connection),
+  });
 }

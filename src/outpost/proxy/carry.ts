@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { CodedError } from '../../contract/errors.ts';
+import type { CodedError } from '../../contract/errors.ts';
 import { atEndOfTurn } from '../end-of-turn.ts';
 import { breakOff, dropRest, hasBody, limitSilence, ownLimits, writeHead, writeTrailers } from './client-side.ts';
 import { sendEarlyHints } from './early-hints.ts';
 import { requestHeaders } from './request-headers.ts';
 import { responseHeaders, responseTrailers } from './response-headers.ts';
 import { DEFAULT_LIMITS } from './target.ts';
+import { upstreamError } from './upstream-error.ts';
 import { UPSTREAM_RESET } from './upstreams.ts';
 import type { CarryLimits, CarryOutcome, ProxyTarget } from './target.ts';
 
@@ -30,6 +33,8 @@ export interface Plan {
   path: string;
   requestHeaders: string[];
   responseHeaders: (raw: readonly string[], framed: boolean) => string[];
+  /** for a request that asks to leave HTTP; `switched` gets the head of the 101, and throws when it is not to be */
+  upgrade?: { protocols: string; switched: (raw: readonly string[], upstream: Socket) => void };
 }
 
 /** Safe to send again when a kept-alive connection turned out to be closed: without effect and without a body. */
@@ -100,6 +105,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
           headers,
           body: this.#hasBody ? this.#req : null,
           headersTimeout: this.#limits.upstreamAnswers,
+          upgrade: this.#plan!.upgrade?.protocols ?? null,
         },
         this,
       );
@@ -135,6 +141,17 @@ export class Carrier implements Dispatcher.DispatchHandler {
     if (this.#ended) this.#end(first);
     else if (first === undefined) this.#res.flushHeaders();
     else this.#write(first);
+  }
+
+  /** The application agreed to leave HTTP: from here on both connections belong to whoever asked. */
+  onRequestUpgrade(controller: Dispatcher.DispatchController, _: number, __: unknown, socket: Duplex): void {
+    if (this.#done) return void socket.destroy();
+    try {
+      this.#plan?.upgrade?.switched(rawText(controller.rawHeaders), socket as Socket);
+      this.#finish('complete');
+    } catch (error) {
+      this.#failed(error as Error);
+    }
   }
 
   /** 103 Early Hints is passed on, other interim answers mean nothing beyond this connection. */
@@ -248,17 +265,4 @@ export class Carrier implements Dispatcher.DispatchHandler {
 function rawText(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
   if (!Array.isArray(raw)) return [];
   return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
-}
-
-/** What an error of the upstream connection means to a person; its own words stay in `detail`. */
-export function upstreamError(error: Error): CodedError {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  const detail = `${code} ${error.message}`.trim();
-  if (code === 'UND_ERR_HEADERS_TIMEOUT') {
-    return new CodedError('upstream-timeout', 504, 'The application did not answer in time. Try again later.', detail);
-  }
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
-    return new CodedError('request-not-sendable', 400, 'This request cannot be passed on as it is.', detail);
-  }
-  return new CodedError('upstream-unreachable', 502, 'The application cannot be reached. Try again later.', detail);
 }

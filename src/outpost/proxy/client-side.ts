@@ -4,7 +4,7 @@ import { constants } from 'node:http2';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { isHttp2 } from '../listen/http2.ts';
 
-function http2Of(res: ServerResponse): Http2ServerResponse | undefined {
+function http2Of(res: object): Http2ServerResponse | undefined {
   return 'stream' in res ? (res as unknown as Http2ServerResponse) : undefined;
 }
 
@@ -63,7 +63,7 @@ export function dropRest(res: ServerResponse): void {
  * Breaks an answer off so that the client sees that the rest is missing: HTTP/1.1 by its connection, HTTP/2 by a reset
  * with an error code, since browsers take one without for the end of a whole answer.
  */
-export function breakOff(res: ServerResponse, error?: Error): void {
+export function breakOff(res: { destroy(error?: Error): unknown }, error?: Error): void {
   const http2 = http2Of(res);
   if (http2 === undefined) res.destroy(error);
   else http2.stream.close(constants.NGHTTP2_INTERNAL_ERROR);

@@ -38,13 +38,21 @@ export interface CarryLimits {
   readonly clientReceives: number;
   /** wait for the first byte of the answer once the request is sent */
   readonly upstreamAnswers: number;
+  /** a connection that left HTTP (WebSocket) may be silent this long, in both directions */
+  readonly upgraded: number;
 }
 
 /**
  * Ten minutes for the first byte: exports and reports take that long, and nothing is held up meanwhile. A stream
- * that is silent is not limited at all (events may be rare); TCP keep-alive finds peers that are gone.
+ * that is silent is not limited at all (events may be rare); TCP keep-alive finds peers that are gone. WebSockets have
+ * pings of their own: one that is silent for an hour belongs to nobody.
  */
-export const DEFAULT_LIMITS: CarryLimits = { clientSends: 30_000, clientReceives: 60_000, upstreamAnswers: 600_000 };
+export const DEFAULT_LIMITS: CarryLimits = {
+  clientSends: 30_000,
+  clientReceives: 60_000,
+  upstreamAnswers: 600_000,
+  upgraded: 3_600_000,
+};
 
 /** What became of a carried request. */
 export interface CarryOutcome {

@@ -1,4 +1,8 @@
+import { isIP } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { buildConnector, Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 import { CodedError } from '../../contract/errors.ts';
 import type { Upstream } from './target.ts';
 
@@ -20,18 +24,20 @@ export class Upstreams {
   /**
    * @param internalHost `internal_host` of a provider: scheme, authority and an optional base path
    * @param verifyTls `internal_host_ssl_validation`
-   * @throws CodedError `upstream-address` when it is no http(s) address
+   * @param ca PEM of the authorities that may sign its certificate, instead of the usual ones; empty = those
+   * @throws CodedError `upstream-address` when it is no http(s) address, `upstream-ca` when that is no PEM
    */
-  open(internalHost: string, verifyTls: boolean): Upstream {
+  open(internalHost: string, verifyTls: boolean, ca = ''): Upstream {
     const url = URL.parse(internalHost);
     if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {
       throw new CodedError('upstream-address', 502, 'The internal host of this application is not an http(s) address.');
     }
     const basePath = url.pathname.replace(/\/+$/, '');
-    const key = `${url.origin}${basePath} ${verifyTls}`;
+    const key = `${url.origin}${basePath} ${verifyTls} ${ca}`;
     const known = this.#known.get(key);
     if (known) return known;
-    const upstream = { origin: url.origin, authority: url.host, basePath, dispatcher: openPool(url.origin, verifyTls) };
+    const dispatcher = url.protocol === 'https:' ? openTlsPool(url, verifyTls, ca) : openPool(url.origin, {});
+    const upstream = { origin: url.origin, authority: url.host, basePath, dispatcher };
     this.#known.set(key, upstream);
     return upstream;
   }
@@ -53,7 +59,32 @@ export class Upstreams {
   }
 }
 
-function openPool(origin: string, verifyTls: boolean): Pool {
+/**
+ * Certificate and SNI are for the name in `internal_host`; undici would take the Host header, which may be the original
+ * one. An address has no SNI (RFC 6066 3) and is looked for in the certificate itself.
+ */
+function openTlsPool(url: URL, verifyTls: boolean, ca: string): Dispatcher {
+  const hostname = url.hostname.replace(/^\[|\]$/g, '');
+  const secureContext = ca === '' ? undefined : trusting(ca);
+  const tls = { rejectUnauthorized: verifyTls, ...(secureContext ? { secureContext } : {}) };
+  const pool = openPool(url.origin, tls, isIP(hostname) === 0 ? hostname : '');
+  // one name for all requests, or a connection would not be used again for another Host
+  return pool.compose((dispatch) => (options, handler) => {
+    const named = { ...options, servername: hostname };
+    return dispatch(named, handler);
+  });
+}
+
+function trusting(ca: string): SecureContext {
+  try {
+    return createSecureContext({ ca });
+  } catch (error) {
+    const sentence = 'The setting "upstream_ca" of this application holds no certificate that can be read.';
+    throw new CodedError('upstream-ca', 502, sentence, String(error));
+  }
+}
+
+function openPool(origin: string, tls: object, servername?: string): Pool {
   return new Pool(origin, {
     // no upper bound here: the listeners bound how many requests there are
     pipelining: 1,
@@ -61,9 +92,7 @@ function openPool(origin: string, verifyTls: boolean): Pool {
     maxHeaderSize: MAX_HEAD_BYTES,
     bodyTimeout: 0,
     keepAliveTimeout: 4000, // below the 5 s many servers close idle connections after
-    connect: resetsAreErrors(
-      buildConnector({ rejectUnauthorized: verifyTls, timeout: CONNECT_TIMEOUT_MS, allowH2: false }),
-    ),
+    connect: resetsAreErrors(buildConnector({ ...tls, timeout: CONNECT_TIMEOUT_MS, allowH2: false }), servername),
   });
 }
 
@@ -71,9 +100,9 @@ function openPool(origin: string, verifyTls: boolean): Pool {
  * An answer without a length ends with the connection. undici takes a reset connection for such an end, which would
  * turn half an answer into a whole one; under another code it is the error that it is.
  */
-function resetsAreErrors(connector: buildConnector.connector): buildConnector.connector {
+function resetsAreErrors(connector: buildConnector.connector, servername?: string): buildConnector.connector {
   return (options, callback) =>
-    connector(options, (...result) => {
+    connector(servername === undefined ? options : { ...options, servername }, (...result) => {
       result[1]?.prependListener('error', (error: NodeJS.ErrnoException) => {
         if (error.code === 'ECONNRESET') error.code = UPSTREAM_RESET;
       });

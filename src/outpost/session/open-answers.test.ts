@@ -15,10 +15,10 @@ const person = (reason: 'session-refreshed' | 'session-grace', live: LiveSession
 
 /** One answer of one session, whose standing and fresh claims the test decides. */
 function open(settle: (live: LiveSession) => Identity | Promise<Identity>) {
-  const state: { standing: Standing; cut: boolean } = { standing: 'live', cut: false };
+  const state: { standing: Standing; cut: boolean; now: number } = { standing: 'live', cut: false, now: 0 };
   const revocations = { standing: () => state.standing } as unknown as Revocations;
-  const answers = new OpenAnswers({ revocations, settle });
-  const live = { session: {} } as LiveSession;
+  const answers = new OpenAnswers({ revocations, settle, now: () => state.now });
+  const live = { session: { issuedAt: 0, expiresAt: 3_600_000 } } as LiveSession;
   const res = { destroy: () => (state.cut = true) } as unknown as ServerResponse;
   answers.add(res, live);
   return { answers, state, live, res };

@@ -1,39 +1,54 @@
 /**
- * Answers on their way to people who are signed in: downloads, event streams, long polls. A session that is over must
- * not go on through them (spec/security.md I), so they are looked at whenever a revocation arrives.
+ * What goes on after it was decided for people who are signed in: downloads, event streams, long polls, WebSockets. A
+ * session that is over must not go on through them (spec/security.md I), so they are looked at whenever a revocation
+ * arrives, and before their session runs out.
  */
-import type { ServerResponse } from 'node:http';
 import type { Identity } from '../identify/identify.ts';
 import { breakOff } from '../proxy/client-side.ts';
-import type { LiveSession } from './live.ts';
+import { LiveSession } from './live.ts';
 import type { Revocations } from './revocations.ts';
 
 /** While fresh claims cannot be had, they are asked for again this often; after the grace of old claims it is over. */
 const RETRY_MS = 2000;
+/** How often expiry is looked at. */
+const LOOK_MS = 500;
+/** So long before a session runs out the server is asked whether the person is still signed in; at most half its life. */
+const AHEAD_MS = 60_000;
+
+/** An answer, or a connection that left HTTP. To break it is the only way to say that the rest is missing. */
+export interface Breakable {
+  destroy(error?: Error): unknown;
+}
 
 export interface OpenAnswersOptions {
   revocations: Revocations;
-  /** fetches fresh claims for a session that an event made stale */
+  /** fetches fresh claims for a session */
   settle(live: LiveSession): Identity | Promise<Identity>;
+  /** epoch ms */
+  now(): number;
 }
 
 export class OpenAnswers {
   readonly #options: OpenAnswersOptions;
-  readonly #open = new Map<ServerResponse, LiveSession>();
+  readonly #open = new Map<Breakable, LiveSession>();
+  /** sessions near their end -> when the server may be asked (again), epoch ms; Infinity = it said all it will */
+  #prolonging = new WeakMap<LiveSession, number>();
   #retry: NodeJS.Timeout | undefined;
+  #look: NodeJS.Timeout | undefined;
 
   constructor(options: OpenAnswersOptions) {
     this.#options = options;
   }
 
   /** An answer begins. */
-  add(res: ServerResponse, live: LiveSession): void {
-    this.#open.set(res, live);
+  add(answer: Breakable, live: LiveSession): void {
+    this.#open.set(answer, live);
+    this.#look ??= setInterval(() => this.#expire(), LOOK_MS).unref();
   }
 
   /** It is over, one way or the other. */
-  delete(res: ServerResponse): void {
-    this.#open.delete(res);
+  delete(answer: Breakable): void {
+    this.#open.delete(answer);
   }
 
   get size(): number {
@@ -43,32 +58,72 @@ export class OpenAnswers {
   /** Breaks off the answers of sessions that are over. To be called after every change of the revocations. */
   check(): void {
     const stale = new Set<LiveSession>();
-    for (const [res, live] of this.#open) {
+    for (const [answer, live] of this.#open) {
       const standing = this.#options.revocations.standing(live.session);
-      if (standing === 'ended') this.#cut(res);
+      if (standing === 'ended') this.#cut(answer);
       else if (standing === 'stale') stale.add(live);
     }
     for (const live of stale) void this.#settle(live);
   }
 
+  /** Breaks off the answers of applications that are no longer served. @param served by pk of their provider */
+  keepOnly(served: ReadonlyMap<number, unknown>): void {
+    for (const [answer, live] of this.#open) if (!served.has(live.site.pk)) this.#cut(answer);
+  }
+
   /** No timer stays behind. */
   close(): void {
     clearTimeout(this.#retry);
+    clearInterval(this.#look);
     this.#retry = undefined;
+    this.#look = undefined;
   }
 
   async #settle(live: LiveSession): Promise<void> {
     const identity = await this.#ask(live);
     // an event that came while the claims were under way got this same answer, which does not know of it
     const standing = this.#options.revocations.standing(live.session);
-    if (identity?.kind !== 'person' || standing === 'ended') {
-      for (const [res, owner] of this.#open) if (owner === live) this.#cut(res);
-    } else if (identity.reason === 'session-grace' || standing === 'stale') {
+    if (identity?.kind !== 'person' || standing === 'ended') this.#cutAll(live);
+    else if (identity.reason === 'session-grace' || standing === 'stale') {
       this.#retry ??= setTimeout(() => {
         this.#retry = undefined;
         this.check();
       }, RETRY_MS).unref();
     }
+  }
+
+  /**
+   * A session that runs out does not end what goes on while the person is still signed in at the server: the browser
+   * got a new session meanwhile, or would with its next page. So the server is asked; without its consent it is over.
+   */
+  #expire(): void {
+    const now = this.#options.now();
+    const due = new Set<LiveSession>();
+    for (const [answer, live] of this.#open) {
+      const { expiresAt, issuedAt } = live.session;
+      if (expiresAt <= now) this.#cut(answer);
+      else if (expiresAt - now <= Math.min(AHEAD_MS, (expiresAt - issuedAt) / 2)) due.add(live);
+    }
+    for (const live of due) {
+      if ((this.#prolonging.get(live) ?? 0) > now) continue;
+      this.#prolonging.set(live, now + RETRY_MS);
+      void this.#prolong(live);
+    }
+  }
+
+  async #prolong(live: LiveSession): Promise<void> {
+    // a session of its own: the cookie that was issued with the old one must still run out
+    const own = new LiveSession(live.site, live.session);
+    const { expiresAt } = live.session;
+    const identity = await this.#ask(own);
+    if (identity === undefined || identity.kind === 'nobody' || identity.kind === 'denied') return this.#cutAll(live);
+    // a question already under way for the same session has the answer
+    const session = identity.live.session;
+    if (identity.kind !== 'person' || identity.reason === 'session-grace') return; // asked again until it has run out
+    if (session.expiresAt <= expiresAt) return void this.#prolonging.set(live, Infinity);
+    own.replace(session);
+    for (const [answer, owner] of this.#open) if (owner === live) this.#open.set(answer, own);
+    this.check(); // an event may have come meanwhile
   }
 
   /** @returns `undefined` when asking failed in a way nobody foresaw, which lets nobody go on */
@@ -80,9 +135,12 @@ export class OpenAnswers {
     }
   }
 
-  /** Breaking the connection is the only way to say within an answer that the rest is missing. */
-  #cut(res: ServerResponse): void {
-    this.#open.delete(res);
-    breakOff(res);
+  #cutAll(live: LiveSession): void {
+    for (const [answer, owner] of this.#open) if (owner === live) this.#cut(answer);
+  }
+
+  #cut(answer: Breakable): void {
+    this.#open.delete(answer);
+    breakOff(answer);
   }
 }

@@ -46,6 +46,8 @@ export interface Site {
   /** whether sign_out ends the whole server session */
   readonly signOutEverything: boolean;
   readonly hostHeader: 'backend' | 'original';
+  /** origins beside the application's own whose pages may open WebSockets; `*` = all */
+  readonly websocketOrigins: readonly string[];
   /** proxy mode only; undefined in the other modes and when internal_host is unusable */
   readonly upstream: Upstream | undefined;
   /** what the site was made from; equal text = the site can be kept */
@@ -57,7 +59,7 @@ export interface SiteSurroundings {
   readonly outpost: OutpostInstance;
   readonly hostBrowser: string | undefined;
   /** opens the connection pool of an `internal_host` */
-  openUpstream(internalHost: string, verifyTls: boolean): Upstream;
+  openUpstream(internalHost: string, verifyTls: boolean, ca: string): Upstream;
 }
 
 /** Text that is equal exactly when a provider gives the same site. */
@@ -133,6 +135,7 @@ export function buildSite(
     validity: provider.access_token_validity ?? DEFAULT_ACCESS_TOKEN_VALIDITY,
     signOutEverything: provider.gatehouse?.sign_out !== 'application',
     hostHeader: provider.gatehouse?.host ?? 'backend',
+    websocketOrigins: provider.gatehouse?.websocket_origins ?? [],
     upstream: provider.mode === 'proxy' ? upstreamOf(provider, around, problems) : undefined,
     fingerprint: siteFingerprint(provider, around),
   };
@@ -153,7 +156,8 @@ function applicationsOf(
 
 function upstreamOf(provider: ProxyOutpostConfig, around: SiteSurroundings, problems: string[]): Upstream | undefined {
   try {
-    return around.openUpstream(provider.internal_host, provider.internal_host_ssl_validation);
+    const { internal_host, internal_host_ssl_validation, gatehouse } = provider;
+    return around.openUpstream(internal_host, internal_host_ssl_validation, gatehouse?.upstream_ca ?? '');
   } catch (error) {
     problems.push(error instanceof Error ? error.message : 'The internal host cannot be used.');
     return undefined;
