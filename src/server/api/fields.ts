@@ -45,6 +45,9 @@ export const emptyReference = z
   .refine((value) => value === null || value === '', { error: 'Invalid pk: object does not exist.' })
   .transform(() => null);
 
+/** A reference that may be empty: `""` counts as null. */
+export const reference = z.union([uuid, z.literal('').transform(() => null), z.null()]);
+
 /** Path parameters. Text that cannot be a key is simply not found. */
 export const byUuid = z.object({ uuid: z.string() });
 export const byPk = z.object({ pk: z.string() });

@@ -9,6 +9,7 @@ import { acceptCookies } from '../flows/cookies.ts';
 import { applicationRoutes } from './applications.ts';
 import { guard } from './authenticate.ts';
 import { bindingRoutes } from './bindings.ts';
+import { certificateRoutes } from './certificates.ts';
 import { domainApplicationRoutes } from './domain-applications.ts';
 import { answerError, answerNotFound } from './errors.ts';
 import { eventRoutes } from './events.ts';
@@ -46,6 +47,7 @@ export function apiPlugin(ctx: ServerContext): FastifyPluginAsync {
     domainApplicationRoutes(ctx),
     flowRoutes(ctx),
     scopeMappingRoutes(ctx),
+    certificateRoutes(ctx),
     eventRoutes(ctx),
     gatehouseRoutes(ctx),
     rootConfigRoutes,

@@ -10,7 +10,7 @@ import { createProvider, deleteProvider, providerById, updateProvider } from '..
 import type { ProviderRow } from '../storage/rows.ts';
 import { actor, caller } from './authenticate.ts';
 import { notFound } from './errors.ts';
-import { byPk, emptyList, emptyReference, flag, readPk, repeatable, uuid } from './fields.ts';
+import { byPk, emptyList, reference, flag, readPk, repeatable, uuid } from './fields.ts';
 import { sameText, search } from './filters.ts';
 import { listQuery, ordering, pageOf, pageOfQuery } from './list.ts';
 import { proxyProviders, ProxyProvider } from './objects/provider.ts';
@@ -30,7 +30,7 @@ const body = writable(
     internal_host: text,
     external_host: z.string().min(1).max(4000),
     internal_host_ssl_validation: on,
-    certificate: emptyReference.optional(),
+    certificate: reference.optional(),
     skip_path_regex: z.string().max(100_000).optional(),
     basic_auth_enabled: on,
     basic_auth_password_attribute: text,
@@ -95,7 +95,7 @@ type Sent = z.output<typeof body.partial>;
 
 /** What our services take: without the keys that are only accepted empty. */
 const input = <T extends Sent>(sent: T) => {
-  const { jwt_federation_sources: _, jwt_federation_providers: __, certificate: ___, ...rest } = sent;
+  const { jwt_federation_sources: _, jwt_federation_providers: __, ...rest } = sent;
   return defined(rest);
 };
 
@@ -161,7 +161,12 @@ export const proxyProviderRoutes =
           rows = rows.where('basic_auth_enabled', '=', q.basic_auth_enabled__iexact ? 1 : 0);
         }
         if (q.certificate__kp_uuid__iexact !== undefined || q.certificate__name__iexact !== undefined) {
-          rows = rows.where((eb) => eb.lit(false)); // no provider has a certificate here
+          const { certificate__kp_uuid__iexact: pk, certificate__name__iexact: called } = q;
+          rows = rows.where('certificate', 'in', (eb) => {
+            let pairs = eb.selectFrom('certificate_keypair').select('uuid');
+            if (pk !== undefined) pairs = pairs.where(sameText('uuid', pk));
+            return called === undefined ? pairs : pairs.where(sameText('name', called));
+          });
         }
         if (q.search) rows = rows.where(search(['name'], q.search));
         const columns = { name: 'name', pk: 'id', external_host: 'external_host', mode: 'mode' } as const;

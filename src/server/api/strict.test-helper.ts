@@ -170,6 +170,19 @@ const proxyOutpostConfig = {
 
 /** One decoder per published object. */
 export const strict = {
+  certificate: object({
+    pk: uuid,
+    name: text,
+    fingerprint_sha256: nullable(text),
+    fingerprint_sha1: nullable(text),
+    cert_expiry: nullable(time),
+    cert_subject: nullable(text),
+    private_key_available: bool,
+    key_type: nullable(one('rsa', 'ec', 'dsa', 'ed25519', 'ed448')),
+    certificate_download_url: text,
+    private_key_download_url: text,
+    managed: nullable(text),
+  }),
   user,
   userSelf: object({
     user: object({

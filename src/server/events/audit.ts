@@ -77,6 +77,7 @@ const MODELS = {
   policybinding: 'authentik_policies.policybinding',
   proxyprovider: 'authentik_providers_proxy.proxyprovider',
   outpost: 'authentik_outposts.outpost',
+  certificatekeypair: 'authentik_crypto.certificatekeypair',
 } as const;
 
 /** Published form of a reference to a thing: `{pk, name, app, model_name}`. */

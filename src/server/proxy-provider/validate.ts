@@ -1,6 +1,7 @@
 /** Checks a proxy provider before it is saved (spec/server.md 3.1). */
 import { parseDuration } from '../../contract/durations.ts';
 import { skipLineProblems } from '../../rules/skip-lines.ts';
+import { servingProblem } from '../certificates/keypairs.ts';
 import type { Change } from '../context.ts';
 import { cookieDomainProblem, isBelow, plainDomain } from './cookie-domain.ts';
 import type { ProviderRow } from '../storage/rows.ts';
@@ -67,7 +68,10 @@ export async function placeProblems(tx: Change, input: Partial<ProviderInput>, w
     const flow = await tx.db.selectFrom('flow').select('uuid').where('uuid', '=', uuid).executeTakeFirst();
     if (flow === undefined) problems[field] = [`There is no flow ${uuid}.`];
   }
-  if (input.certificate) problems['certificate'] = ['There is no such certificate.'];
+  if (input.certificate) {
+    const problem = await servingProblem(tx, input.certificate);
+    if (problem !== undefined) problems['certificate'] = [problem];
+  }
   const mappings = [...new Set(input.property_mappings ?? [])];
   if (mappings.length > 0) {
     const rows = await tx.db.selectFrom('scope_mapping').select('uuid').where('uuid', 'in', mappings).execute();

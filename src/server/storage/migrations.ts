@@ -7,8 +7,9 @@ import { CodedError } from '../../contract/errors.ts';
 import { FIRST_TABLES } from './migrations/001-first-tables.ts';
 import { DOMAIN_APPLICATIONS } from './migrations/003-domain-applications.ts';
 import { PROVIDER_SETTINGS } from './migrations/002-provider-settings.ts';
+import { CERTIFICATES } from './migrations/004-certificates.ts';
 
-const MIGRATIONS: readonly string[] = [FIRST_TABLES, PROVIDER_SETTINGS, DOMAIN_APPLICATIONS];
+const MIGRATIONS: readonly string[] = [FIRST_TABLES, PROVIDER_SETTINGS, DOMAIN_APPLICATIONS, CERTIFICATES];
 
 /** Version of databases this program writes. */
 export const DATABASE_VERSION = MIGRATIONS.length;

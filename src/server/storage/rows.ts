@@ -13,4 +13,5 @@ export type BindingRow = Selectable<Database['policy_binding']>;
 export type ProviderRow = Selectable<Database['proxy_provider']>;
 export type ScopeMappingRow = Selectable<Database['scope_mapping']>;
 export type FlowRow = Selectable<Database['flow']>;
+export type KeypairRow = Selectable<Database['certificate_keypair']>;
 export type OutpostRow = Selectable<Database['outpost']>;

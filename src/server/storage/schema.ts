@@ -116,6 +116,17 @@ export interface Database {
     /** ours: JSON object, contract/provider-settings.ts; what is missing has its default */
     settings: string;
   };
+  /** certificates that outposts serve; `proxy_provider.certificate` names them */
+  certificate_keypair: {
+    uuid: string;
+    name: string; // unique
+    /** PEM, the chain as it was given */
+    certificate: string;
+    /** sealed PEM, or empty = only the certificate */
+    key: string;
+    managed: string | null; // unique
+    created: number;
+  };
   /** mappings attached to a provider beyond none; built-in ones are rows of scope_mapping too */
   provider_scope_mapping: { provider_id: number; mapping_uuid: string };
   scope_mapping: {
