@@ -7,6 +7,9 @@ const run = promisify(execFile);
 export interface Target {
   url: string;
   headers: Readonly<Record<string, string>>;
+  /** Lua script of wrk, and its environment */
+  script?: string;
+  env?: Readonly<Record<string, string>>;
 }
 
 export interface Load {
@@ -24,8 +27,9 @@ export async function load(target: Target, seconds: number): Promise<Load> {
   // wrk adds a Host of its own unless it is given one spelt exactly so
   const spelt = (name: string) => (name === 'host' ? 'Host' : name);
   const headers = Object.entries(target.headers).flatMap(([name, value]) => ['-H', `${spelt(name)}: ${value}`]);
-  const args = ['-c', LOAD_CORE, 'wrk', '-t1', '-c32', `-d${seconds}s`, ...headers, target.url];
-  const { stdout } = await run('taskset', args);
+  const script = target.script === undefined ? [] : ['-s', target.script];
+  const args = ['-c', LOAD_CORE, 'wrk', '-t1', '-c32', `-d${seconds}s`, ...script, ...headers, target.url];
+  const { stdout } = await run('taskset', args, { env: { ...process.env, ...target.env } });
   const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];
   if (rate === undefined) throw new Error(`wrk said:\n${stdout}`);
   const bad = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);

@@ -32,10 +32,10 @@ export function start(
 }
 
 /** Waits until something accepts connections on a port. */
-export async function listening(port: number): Promise<void> {
+export async function listening(port: number, ms = 10_000): Promise<void> {
   await eventually(
     `port ${port} open`,
-    10_000,
+    ms,
     () =>
       new Promise<void>((resolve, reject) => {
         const socket = connect(port, '127.0.0.1', () => {
