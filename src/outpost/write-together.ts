@@ -1,17 +1,53 @@
 /** Answers without a body, written together with those of other requests that were read in the same turn. */
-import type { ServerResponse } from 'node:http';
+import { ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http';
 import { atEndOfTurn } from './end-of-turn.ts';
 
-/** @param flat name, value, …; must have been checked: a header that Node refuses breaks the connection */
-export function writeTogether(res: ServerResponse, status: number, flat: readonly string[]): void {
-  res.statusCode = status; // what is logged
+/** Headers that were checked once and are written many times. */
+export interface CheckedHeaders {
+  /** name, value, … */
+  readonly flat: readonly string[];
+  /** the same as lines of an HTTP/1.1 head, each ended with CRLF */
+  readonly lines: string;
+}
+
+/** @throws TypeError for what Node would not write; callers have cleaned the values (`headerValue`) */
+export function checkHeaders(flat: readonly string[]): CheckedHeaders {
+  let lines = '';
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const [name, value] = [flat[i] ?? '', flat[i + 1] ?? ''];
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    lines += `${name}: ${value}\r\n`;
+  }
+  // one piece of memory instead of a tree of pieces
+  return { flat, lines: Buffer.from(lines, 'latin1').toString('latin1') };
+}
+
+/**
+ * Answers 200. Node checks each character of each header it writes, which with a token and a list of groups is most of
+ * an answer's time. What was checked before goes in with the status line, through the function `writeHead` itself ends
+ * in; where that is not there (HTTP/2), the ordinary way is taken. Headers set on `res` before are not written.
+ * @param rest further headers: name, value, …
+ */
+export function permitTogether(res: ServerResponse, checked: CheckedHeaders, rest: readonly string[]): void {
+  res.statusCode = 200; // what is logged
   atEndOfTurn(() => {
     try {
-      res.writeHead(status, flat as string[]);
+      if (res.headersSent) throw new Error('answered in between');
+      if (storesHeads(res)) res._storeHeader(`HTTP/1.1 200 OK\r\n${checked.lines}`, rest);
+      else res.writeHead(200, [...checked.flat, ...rest]);
       res.end();
     } catch {
       // something answered in between, after an error: the client must not take half an answer for a whole one
       res.destroy();
     }
   });
+}
+
+interface StoresHeads {
+  _storeHeader(firstLine: string, headers: readonly string[]): void;
+}
+
+function storesHeads(res: ServerResponse): res is ServerResponse & StoresHeads {
+  return res instanceof ServerResponse && typeof (res as Partial<StoresHeads>)._storeHeader === 'function';
 }

@@ -3,9 +3,8 @@ import type { Generation } from '../../contract/paths.ts';
 import type { Decision } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
-import { answerHeaders } from '../session/live.ts';
 import type { Site } from '../sites/site.ts';
-import { writeTogether } from '../write-together.ts';
+import { permitTogether } from '../write-together.ts';
 
 const NONE: readonly string[] = [];
 
@@ -22,15 +21,11 @@ export function sendPermit(
 ): void {
   const { res, request } = exchange;
   const { live, setCookies, application } = decision;
+  const checked = live === undefined ? site.anonymous[generation] : live.permitHeaders(generation, application);
   // as published; it is what the client said itself
-  const userAgent = request.headers.userAgent ?? '';
-  const headers =
-    live === undefined
-      ? answerHeaders(site.anonymous[generation].flat, userAgent)
-      : live.answerHeaders(generation, userAgent, application);
+  const rest = ['User-Agent', request.headers.userAgent ?? '', 'Content-Length', '0', ...more];
   // of two halves nginx would pass one, and the others none or both by their configuration
-  const [cookie, ...others] = setCookies;
-  const cookies = cookie !== undefined && others.length === 0 ? ['Set-Cookie', cookie] : NONE;
-  writeTogether(res, 200, cookies.length + more.length === 0 ? headers : [...headers, ...cookies, ...more]);
+  if (setCookies.length === 1) rest.push('Set-Cookie', setCookies[0] as string);
+  permitTogether(res, checked, rest);
   return report(exchange, decision.reason, site, live?.user);
 }

@@ -6,13 +6,15 @@ import { prepareHeaders } from '../proxy/target.ts';
 import type { PreparedHeaders } from '../proxy/target.ts';
 import type { SiteApplication } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
+import { checkHeaders } from '../write-together.ts';
+import type { CheckedHeaders } from '../write-together.ts';
 import type { Standing } from './revocations.ts';
 import type { Session } from './session.ts';
 
 /** What was prepared for one application. */
 interface Prepared {
   headers: Partial<Record<Generation, PreparedHeaders>>;
-  answers: Partial<Record<Generation, { userAgent: string; flat: readonly string[] }>>;
+  permits: Partial<Record<Generation, CheckedHeaders>>;
 }
 
 /** Prepared for so many applications of a domain at once; people seldom use more, and memory is bounded. */
@@ -22,9 +24,9 @@ const MAX_APPLICATIONS = 16;
 export class LiveSession {
   readonly site: Site;
   #session: Session;
-  #prepared: Prepared = { headers: {}, answers: {} };
+  #prepared: Prepared = { headers: {}, permits: {} };
   /** at domain level, where headers name the application */
-  readonly #preparedFor = new Map<SiteApplication, Prepared>();
+  #preparedFor: Map<SiteApplication, Prepared> | undefined;
   /** standing as found at this version of the revocations */
   standing: Standing = 'live';
   seenVersion = -1;
@@ -41,38 +43,38 @@ export class LiveSession {
   /** Takes over fresh claims of the same person. */
   replace(session: Session): void {
     this.#session = session;
-    this.#prepared = { headers: {}, answers: {} };
-    this.#preparedFor.clear();
+    this.#prepared = { headers: {}, permits: {} };
+    this.#preparedFor = undefined;
     this.seenVersion = -1;
   }
 
   /**
-   * The headers of a forward-auth answer: those of the person, the browser's own name as published, no body. Kept,
-   * since nearly all requests of a session come from one browser.
+   * The headers of a forward-auth answer.
+   * @param application of a domain, which the headers name then; otherwise the site's own
    */
-  answerHeaders(generation: Generation, userAgent: string, application?: SiteApplication): readonly string[] {
-    const { answers } = this.#preparedAt(application);
-    const kept = answers[generation];
-    if (kept?.userAgent === userAgent) return kept.flat;
-    const flat = answerHeaders(this.headers(generation, application).flat, userAgent);
-    answers[generation] = { userAgent, flat };
-    return flat;
+  permitHeaders(generation: Generation, application?: SiteApplication): CheckedHeaders {
+    const { permits } = this.#preparedAt(application);
+    return (permits[generation] ??= checkHeaders(this.#identityHeaders(generation, application)));
   }
 
-  /** @param application of a domain, which the headers name then; otherwise the site's own */
+  /** The headers of a request in proxy mode. */
   headers(generation: Generation, application?: SiteApplication): PreparedHeaders {
     const { headers } = this.#preparedAt(application);
-    const facts = application?.meta ?? this.site.meta;
-    return (headers[generation] ??= prepareHeaders(identityHeaders(facts, generation, this.#session)));
+    return (headers[generation] ??= prepareHeaders(this.#identityHeaders(generation, application)));
+  }
+
+  #identityHeaders(generation: Generation, application: SiteApplication | undefined): string[] {
+    return identityHeaders(application?.meta ?? this.site.meta, generation, this.#session);
   }
 
   #preparedAt(application: SiteApplication | undefined): Prepared {
     if (application === undefined) return this.#prepared;
-    let prepared = this.#preparedFor.get(application);
+    const preparedFor = (this.#preparedFor ??= new Map());
+    let prepared = preparedFor.get(application);
     if (prepared === undefined) {
-      if (this.#preparedFor.size >= MAX_APPLICATIONS) this.#preparedFor.clear();
-      prepared = { headers: {}, answers: {} };
-      this.#preparedFor.set(application, prepared);
+      if (preparedFor.size >= MAX_APPLICATIONS) preparedFor.clear();
+      prepared = { headers: {}, permits: {} };
+      preparedFor.set(application, prepared);
     }
     return prepared;
   }
@@ -82,10 +84,6 @@ export class LiveSession {
     return this.#session.claims.preferred_username || this.#session.claims.sub;
   }
 }
-
-/** @param flat name, value, … of the identity headers */
-export const answerHeaders = (flat: readonly string[], userAgent: string): readonly string[] =>
-  flat.concat('User-Agent', userAgent, 'Content-Length', '0');
 
 export interface CacheLimits {
   count: number;

@@ -11,8 +11,7 @@ import { readExternalHost } from '../../rules/external-host.ts';
 import type { ExternalHost } from '../../rules/external-host.ts';
 import { anonymousHeaders } from '../headers.ts';
 import type { MetaFacts } from '../headers.ts';
-import { prepareHeaders } from '../proxy/target.ts';
-import type { PreparedHeaders, Upstream } from '../proxy/target.ts';
+import type { Upstream } from '../proxy/target.ts';
 import { Attempts } from '../session/attempt.ts';
 import { cookieName } from '../session/cookies.ts';
 import type { CookieScope } from '../session/cookies.ts';
@@ -22,6 +21,8 @@ import type { ClientPolicy } from './client-policy.ts';
 import { SiteApplications } from './applications.ts';
 import { rewriteEndpoints } from './endpoints.ts';
 import type { Endpoints } from './endpoints.ts';
+import { checkHeaders } from '../write-together.ts';
+import type { CheckedHeaders } from '../write-together.ts';
 
 export interface Site {
   readonly pk: number;
@@ -40,7 +41,7 @@ export interface Site {
   /** at domain level, where applications are bound to hosts of the domain */
   readonly applications: SiteApplications | undefined;
   /** headers of an allowed request of nobody */
-  readonly anonymous: Readonly<Record<Generation, PreparedHeaders>>;
+  readonly anonymous: Readonly<Record<Generation, CheckedHeaders>>;
   /** seconds */
   readonly validity: number;
   /** whether sign_out ends the whole server session */
@@ -129,8 +130,8 @@ export function buildSite(
     meta,
     applications: applicationsOf(provider, external, domain, meta),
     anonymous: {
-      outpost: prepareHeaders(anonymousHeaders(meta, 'outpost')),
-      akprox: prepareHeaders(anonymousHeaders(meta, 'akprox')),
+      outpost: checkHeaders(anonymousHeaders(meta, 'outpost')),
+      akprox: checkHeaders(anonymousHeaders(meta, 'akprox')),
     },
     validity: provider.access_token_validity ?? DEFAULT_ACCESS_TOKEN_VALIDITY,
     signOutEverything: provider.gatehouse?.sign_out !== 'application',
