@@ -15,7 +15,7 @@ module.exports = {
     only('look-imports-contract', 'look', ['^src/contract/']),
     only('settings-imports-contract', 'settings', ['^src/contract/']),
     only('demo-imports-contract', 'demo', ['^src/contract/']),
-    only('commands-ask-over-rest', 'commands', ['^src/contract/', '^src/settings/']),
+    only('commands-ask-over-rest', 'commands', ['^src/contract/', '^src/rules/', '^src/look/', '^src/settings/']),
     only('rules-import-contract', 'rules', ['^src/contract/']),
     only('outpost-never-server', 'outpost', ['^src/contract/', '^src/rules/', '^src/look/', '^src/settings/']),
     only('server-never-outpost', 'server', ['^src/contract/', '^src/rules/', '^src/look/', '^src/settings/']),

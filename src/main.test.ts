@@ -31,6 +31,9 @@ describe('command line', () => {
     ['config'],
     ['config', 'apache', '--provider', 'x'],
     ['config', 'nginx'],
+    ['explain'],
+    ['explain', 'GET'],
+    ['explain', 'GET', 'http://a/', '--user', 'x'],
     ['config', 'nginx', 'caddy', '--provider', 'x'],
   ];
   for (const args of misused) {

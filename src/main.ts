@@ -21,6 +21,9 @@ usage: gatehouse <command>
       --outpost-url <url>    where the proxy reaches Gatehouse (http://localhost:9000)
       --upstream <url>       where the proxy reaches the application (the internal host of the provider)
       --host <host>          host of the application, for a provider at domain level
+  explain <method> <url>     say what would be answered, and which rule decides
+      --as <user>            as a person who is signed in; without it, as nobody
+      --provider <name>      the provider, when several could be meant
   settings            show the settings in effect, secrets masked
   version             show the version
   help                show this
@@ -52,6 +55,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     },
     words: ['proxy'],
     run: configCommand,
+  },
+  explain: {
+    flags: { as: { type: 'string' }, provider: { type: 'string' } },
+    words: ['method', 'url'],
+    run: explainCommand,
   },
   settings: { flags: {}, run: settingsCommand },
   version: {
@@ -120,6 +128,15 @@ async function configCommand(flags: Readonly<Record<string, unknown>>, [target =
       host: textFlag(flags, 'host'),
     }),
   );
+}
+
+async function explainCommand(flags: Readonly<Record<string, unknown>>, [method = '', url = '']: readonly string[]) {
+  const [{ loadSettings }, { explainText }] = await Promise.all([
+    import('./settings/load.ts'),
+    import('./commands/explain.ts'),
+  ]);
+  const [user, provider] = [textFlag(flags, 'as'), textFlag(flags, 'provider')];
+  return print(await explainText(loadSettings(process.env).settings, { method, url, user, provider }));
 }
 
 function textFlag(flags: Readonly<Record<string, unknown>>, name: string): string | undefined {

@@ -76,6 +76,7 @@ describe('the REST client of the commands', () => {
 
   const failures: [string, (res: ServerResponse) => void][] = [
     ['api-refused', (res) => json(res, 403, { detail: 'no' })],
+    ['api-invalid', (res) => json(res, 400, { user: ['There is no user called "x".'] })],
     ['api-answer', (res) => json(res, 500, {})],
     ['api-answer', (res) => void res.writeHead(200).end('<html>')],
     ['api-unreachable', (res) => void res.writeHead(302, { location: 'https://evil.test/' }).end()],

@@ -85,11 +85,23 @@ export class ApiClient {
     if (answer.status === 401 || answer.status === 403) {
       throw new CodedError('api-refused', answer.status, `The server at ${base} refuses this token (${path}).`);
     }
+    const sentences = answer.status === 400 ? refusalOf(text) : '';
+    if (sentences !== '') throw new CodedError('api-invalid', 400, sentences);
     throw new CodedError(
       'api-answer',
       502,
       `The server at ${base} answered ${answer.status} to ${method} ${path}: ${text.slice(0, 500)}`,
     );
+  }
+}
+
+/** What is wrong with the fields that were sent, in the server's own sentences. */
+function refusalOf(text: string): string {
+  try {
+    const fields = Object.values(JSON.parse(text) as Json).flat();
+    return fields.filter((sentence) => typeof sentence === 'string').join(' ');
+  } catch {
+    return '';
   }
 }
 

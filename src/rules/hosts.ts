@@ -1,5 +1,7 @@
 /** Host -> site (design/architecture.md, section 1). */
 import type { ProviderMode } from '../contract/api.ts';
+import { cookieDomain } from './cookie-domain.ts';
+import { readExternalHost } from './external-host.ts';
 import type { ExternalHost } from './external-host.ts';
 
 /** Longest name of a host (RFC 1035 2.3.4); what is longer is nobody's, and must not cost a look-up per label. */
@@ -12,6 +14,20 @@ export interface Hosted {
   readonly provider: { readonly name: string };
   readonly external: Pick<ExternalHost, 'host' | 'hostname'>;
   readonly cookieScope: { readonly domain: string | undefined };
+}
+
+/** @returns what decides which hosts a provider has; undefined when it cannot be served */
+export function hostedOf(
+  pk: number,
+  name: string,
+  mode: ProviderMode,
+  externalHost: string,
+  configuredDomain: string,
+): Hosted | undefined {
+  const external = readExternalHost(externalHost);
+  if (external === undefined) return undefined;
+  const { domain } = cookieDomain(configuredDomain, external.hostname);
+  return { pk, mode, provider: { name }, external, cookieScope: { domain } };
 }
 
 /** A sentence about a site that cannot be reached because of another. */

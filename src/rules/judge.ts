@@ -63,3 +63,27 @@ function refuses({ effect, groups }: Winner, sender: Sender): boolean {
 function strictest(winners: readonly Winner[]): Winner {
   return winners.reduce((a, b) => (STRICTNESS[b.effect] > STRICTNESS[a.effect] ? b : a));
 }
+
+/** What a request is answered, in the words of logs and metrics (outpost/reasons.ts). */
+export interface Answer {
+  decision: 'allow' | 'login' | 'deny' | 'error';
+  reason: string;
+}
+
+/** What comes of a ruling for a sender whose session is in order. */
+export function answerOf(ruling: Ruling, sender: Sender): Answer {
+  switch (ruling.verdict) {
+    case 'pass':
+      return { decision: 'allow', reason: 'session' };
+    case 'public':
+      if (sender.kind === 'member') return { decision: 'allow', reason: 'session' };
+      return { decision: 'allow', reason: ruling.by.kind === 'public_assets' ? 'public-asset' : 'public-path' };
+    case 'login':
+      return { decision: 'login', reason: 'no-session' };
+    case 'outside':
+      return { decision: 'deny', reason: 'access-denied' };
+    case 'deny':
+    case 'error':
+      return { decision: ruling.verdict, reason: ruling.reason };
+  }
+}

@@ -13,6 +13,7 @@ import { certificateRoutes } from './certificates.ts';
 import { domainApplicationRoutes } from './domain-applications.ts';
 import { answerError, answerNotFound } from './errors.ts';
 import { eventRoutes } from './events.ts';
+import { explainRoutes } from './explain.ts';
 import { flowRoutes } from './flows.ts';
 import { gatehouseRoutes } from './gatehouse.ts';
 import { groupRoutes } from './groups.ts';
@@ -41,6 +42,7 @@ export function apiPlugin(ctx: ServerContext): FastifyPluginAsync {
     sessionRoutes(ctx),
     proxyProviderRoutes(ctx),
     providerSettingsRoutes(ctx),
+    explainRoutes(ctx),
     outpostRoutes(ctx),
     outpostConfigRoutes(ctx),
     bindingRoutes(ctx),

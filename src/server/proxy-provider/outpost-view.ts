@@ -1,14 +1,9 @@
 /** What an outpost is told about its providers: exactly the published keys (spec/server.md 7.4 and 7.5). */
-import type {
-  OpenIDConnectConfiguration,
-  ProviderExtension,
-  ProviderMode,
-  ProxyOutpostConfig,
-} from '../../contract/api.ts';
+import type { OpenIDConnectConfiguration, ProviderExtension, ProxyOutpostConfig } from '../../contract/api.ts';
 import type { DomainApplication } from '../../contract/domain-applications.ts';
 import type { Keyring } from '../storage/keyring.ts';
 import type { ApplicationRow, ProviderRow } from '../storage/rows.ts';
-import { accessTokenSeconds, providerSecrets, settingsOf } from './providers.ts';
+import { accessTokenSeconds, modeOf, providerSecrets, settingsOf } from './providers.ts';
 
 export interface OutpostViewInput {
   provider: ProviderRow;
@@ -74,6 +69,3 @@ function oidcConfiguration(base: string, slug: string): OpenIDConnectConfigurati
     token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic'],
   };
 }
-
-const modeOf = (provider: ProviderRow): ProviderMode =>
-  provider.mode === 'forward_single' || provider.mode === 'forward_domain' ? provider.mode : 'proxy';

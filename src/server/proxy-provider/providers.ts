@@ -50,6 +50,10 @@ export function providerByClientId(db: Db, clientId: string): Promise<ProviderRo
   return db.selectFrom('proxy_provider').selectAll().where('client_id', '=', clientId).executeTakeFirst();
 }
 
+/** As outposts read it. */
+export const modeOf = (provider: Pick<ProviderRow, 'mode'>): ProviderMode =>
+  provider.mode === 'forward_single' || provider.mode === 'forward_domain' ? provider.mode : 'proxy';
+
 /** Attached scope mappings, by scope name and name. */
 export function mappingsOf(db: Db, providerId: number): Promise<ScopeMappingRow[]> {
   return db
@@ -217,7 +221,7 @@ function columns(input: ProviderInput) {
 function inputOf(row: ProviderRow): ProviderInput {
   return {
     ...row,
-    mode: row.mode === 'forward_single' || row.mode === 'forward_domain' ? row.mode : 'proxy',
+    mode: modeOf(row),
     internal_host_ssl_validation: row.internal_host_ssl_validation === 1,
     intercept_header_auth: row.intercept_header_auth === 1,
     basic_auth_enabled: row.basic_auth_enabled === 1,
