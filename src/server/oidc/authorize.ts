@@ -15,6 +15,7 @@ import { loginPath } from '../flows/paths.ts';
 import { actorOf, currentSession } from '../flows/session.ts';
 import { acceptedRedirectUris } from '../proxy-provider/redirect-uris.ts';
 import { scopeNames } from '../proxy-provider/scope-mappings.ts';
+import type { ApplicationRow } from '../storage/rows.ts';
 import type { Client } from './clients.ts';
 import { clientById } from './clients.ts';
 import type { EngineAnswer, OidcEngine } from './engine.ts';
@@ -46,6 +47,7 @@ export function authorizeRoutes(ctx: ServerContext, scope: FastifyInstance, engi
     const live = await currentSession(ctx, request);
     const demand = readDemand(received, live);
     const silent = demand.prompts.has('none');
+    let open: readonly ApplicationRow[] = [client.application];
     if (live !== undefined && !demand.login) {
       const access = await checkSignIn(ctx.db, live.user, client.provider, client.application);
       if (!access.passing) {
@@ -55,6 +57,7 @@ export function authorizeRoutes(ctx: ServerContext, scope: FastifyInstance, engi
       if (silent && (await hintNamesAnother(ctx, received, client, live))) {
         return answerError(reply, redirectUri, received, 'login_required');
       }
+      ({ open } = access);
     }
 
     const scopes = await scopeNames(ctx.db, client.provider.id);
@@ -65,7 +68,7 @@ export function authorizeRoutes(ctx: ServerContext, scope: FastifyInstance, engi
       { ctx, client, live, loginUrl: loginAddress(ctx, received, live), replayed: false },
       { method: 'GET', path: '/authorize', parameters },
     );
-    return deliver(ctx, request, reply, { answer, client, live, scope: parameters.get('scope') ?? '' });
+    return deliver(ctx, request, reply, { answer, client, live, open, scope: parameters.get('scope') ?? '' });
   };
 
   scope.get('/application/o/authorize/', handler);
@@ -129,6 +132,8 @@ function authorizePath(ctx: ServerContext, parameters: URLSearchParams): string 
 }
 
 interface Outcome {
+  /** what this login opens: the client's own application, or else the first of its domain, and the others below it */
+  open: readonly ApplicationRow[];
   answer: EngineAnswer;
   client: Client;
   live: LiveSession | undefined;
@@ -136,7 +141,8 @@ interface Outcome {
 }
 
 async function deliver(ctx: ServerContext, request: FastifyRequest, reply: FastifyReply, outcome: Outcome) {
-  const { answer, client, live, scope } = outcome;
+  const { answer, client, live, open, scope } = outcome;
+  const [authorized = client.application, ...others] = open;
   if (answer.entities.AuthorizationCode !== undefined && live !== undefined) {
     await writeAudit(
       ctx.db,
@@ -145,7 +151,8 @@ async function deliver(ctx: ServerContext, request: FastifyRequest, reply: Fasti
         app: 'gatehouse.oidc',
         actor: actorOf(live.user, request),
         context: {
-          authorized_application: modelRef('application', client.application.uuid, client.application.name),
+          authorized_application: modelRef('application', authorized.uuid, authorized.name),
+          ...(others.length === 0 ? {} : { more_applications: others.map(({ slug }) => slug) }),
           flow: client.provider.authorization_flow,
           scopes: scope,
         },

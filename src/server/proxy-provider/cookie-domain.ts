@@ -1,12 +1,10 @@
 /** May the cookie of a login be shared by this domain? (spec/security.md H, RFC 6265 5.3) */
 import { getPublicSuffix } from 'tldts';
+import { isBelow } from '../../rules/cookie-domain.ts';
 
 /** @param configured `cookie_domain` as given, perhaps with a dot in front */
 export const plainDomain = (configured: string): string =>
   configured.trim().toLowerCase().replace(/^\./, '').replace(/\.$/, '');
-
-/** Whether a host is the domain or below it; whole labels only. */
-export const isBelow = (host: string, domain: string): boolean => host === domain || host.endsWith(`.${domain}`);
 
 /**
  * Checks the cookie domain of a domain-level provider.

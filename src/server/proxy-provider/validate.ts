@@ -3,7 +3,8 @@ import { parseDuration } from '../../contract/durations.ts';
 import { skipLineProblems } from '../../rules/skip-lines.ts';
 import { servingProblem } from '../certificates/keypairs.ts';
 import type { Change } from '../context.ts';
-import { cookieDomainProblem, isBelow, plainDomain } from './cookie-domain.ts';
+import { isBelow } from '../../rules/cookie-domain.ts';
+import { cookieDomainProblem, plainDomain } from './cookie-domain.ts';
 import type { ProviderRow } from '../storage/rows.ts';
 import type { ProviderInput } from './providers.ts';
 
