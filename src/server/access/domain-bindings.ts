@@ -85,13 +85,13 @@ const columns = ({ application, provider, host, path }: DomainApplicationInput) 
   application_uuid: application,
   provider_id: provider,
   host: plainHost(host),
-  path: path === undefined || path === '/' ? '/' : path.replace(/\/$/, ''),
+  path: (path ?? '/').replace(/([^/])\/$/, '$1'),
 });
 
-/** As browsers write it; a text that is no host stays, and is refused. */
+/** As browsers write it; a text that is more than a host stays, and is refused. */
 function plainHost(host: string): string {
-  const url = URL.parse(`https://${host}/`);
-  return url !== null && url.host === url.hostname && url.pathname === '/' ? url.hostname.replace(/\.$/, '') : host;
+  const url = /[/?#@:\\\s]/.test(host) ? null : URL.parse(`https://${host}/`);
+  return url === null ? host : url.hostname.replace(/\.$/, '');
 }
 
 async function changed(tx: Change, providers: readonly number[]): Promise<void> {
