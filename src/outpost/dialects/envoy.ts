@@ -16,7 +16,14 @@ export const envoy: RelayingProxy = {
     return rawTarget.includes('?') ? `${path}?${query}` : path;
   },
   method: ({ method }: NormalisedRequest) => method,
+  scheme: (request, external) => (tellsScheme(request) ? request.scheme : external.scheme),
 };
+
+/** The published configuration hands on cookies only. */
+function tellsScheme({ scheme, trusted, rawHeaders }: NormalisedRequest): boolean {
+  if (scheme === 'https') return true;
+  return trusted && rawHeaders.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'x-forwarded-proto');
+}
 
 /**
  * Envoy keeps the Host of the visitor. What else names a host comes from the visitor then.

@@ -3,7 +3,8 @@ import type { NormalisedRequest } from '../listen/request.ts';
 import type { RelayingProxy } from './relayed.ts';
 
 /** The host the site was found by is X-Forwarded-Host already (listen/normalise.ts). */
-export const forwardedUri: Pick<RelayingProxy, 'target' | 'method'> = {
+export const forwardedUri: Pick<RelayingProxy, 'target' | 'method' | 'scheme'> = {
   target: ({ headers }: NormalisedRequest) => headers.forwardedUri,
   method: ({ headers }: NormalisedRequest) => headers.forwardedMethod,
+  scheme: ({ scheme }: NormalisedRequest) => scheme,
 };

@@ -215,6 +215,24 @@ describe('reverse proxies that relay', () => {
     }
   });
 
+  it('Envoy, which tells no scheme, is asked with the one of the external host', async () => {
+    const wide = await TestOutpost.start([
+      providerConfig({
+        mode: 'forward_domain',
+        external_host: 'https://id.example.test',
+        cookie_domain: 'example.test',
+        skip_path_regex: '^https://open\\.example\\.test/',
+      }),
+    ]);
+    const ask = async (headers: Record<string, string>) =>
+      (await wide.send(`${OP}/auth/envoy/x`, { host: 'open.example.test', ...headers })).status;
+    assert.equal(await ask({}), 200);
+    assert.equal(await ask({ 'x-forwarded-proto': 'https' }), 200);
+    assert.equal(await ask({ 'x-forwarded-proto': 'http' }), 302);
+    assert.equal(await ask({ host: 'closed.example.test' }), 302);
+    await wide.stop();
+  });
+
   it('strangers name no address', async () => {
     const stranger = await TestOutpost.start([providerConfig({ skip_path_regex: '/skip' })], { trustedProxyCidrs: [] });
     for (const path of ['/auth/traefik', '/auth/caddy']) {

@@ -14,7 +14,7 @@ import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { canonicalOrigin } from '../../rules/address.ts';
 import { readPath } from '../../rules/canonical-path.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
-import type { Site } from '../sites/site.ts';
+import type { ExternalHost, Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
 import { sendPermit } from './permit.ts';
 import { presentRefusal } from './refusal.ts';
@@ -31,6 +31,8 @@ export interface RelayingProxy {
   target(request: NormalisedRequest, rest: string): string | undefined;
   /** @returns the method asked for; `undefined` when it is not named */
   method(request: NormalisedRequest): string | undefined;
+  /** @returns the scheme asked for; that of the external host when it is not named */
+  scheme(request: NormalisedRequest, external: ExternalHost): 'http' | 'https';
   /** @returns what else a permission says: name, value, … */
   permitHeaders?(request: NormalisedRequest): readonly string[];
 }
@@ -73,7 +75,8 @@ export function answerRelayed(
   const decision = decide({
     identity,
     path,
-    origin: site.mode === 'forward_domain' ? canonicalOrigin(request.scheme, request.host) : undefined,
+    origin:
+      site.mode === 'forward_domain' ? canonicalOrigin(proxy.scheme(request, site.external), request.host) : undefined,
     rules: site.rules,
     method: proxy.method(request),
     rawHeaders: request.rawHeaders,
@@ -83,19 +86,20 @@ export function answerRelayed(
     renew:
       renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method) && canRenewAt(target),
   });
-  if (decision.verdict === 'allow')
+  if (decision.verdict === 'allow') {
     return sendPermit(exchange, site, generation, decision, proxy.permitHeaders?.(request));
+  }
   neverPass(res);
-  return presentRefusal(exchange, site, generation, decision, origin(site, request) + target);
+  return presentRefusal(exchange, site, generation, decision, origin(proxy, site, request) + target);
 }
 
 /**
  * Where the visitor is. At domain level that is any host of the domain; a scheme other than the one the provider is
  * configured for only counts as an upgrade, since not every configuration tells it.
  */
-function origin({ mode, external }: Site, { host, scheme }: NormalisedRequest): string {
+function origin(proxy: RelayingProxy, { mode, external }: Site, request: NormalisedRequest): string {
   if (mode !== 'forward_domain') return external.origin;
-  return `${external.scheme === 'https' ? 'https' : scheme}://${host}`;
+  return `${external.scheme === 'https' ? 'https' : proxy.scheme(request, external)}://${request.host}`;
 }
 
 /**
