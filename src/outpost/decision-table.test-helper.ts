@@ -98,27 +98,30 @@ export interface Cell {
 }
 
 const AUTHORIZE = 'http://auth.test/application/o/authorize/?';
-/** What an error is told as. */
-export const page = (client: Client) => (client === 'navigation' || client === 'frame' ? 'page' : 'json');
+/** What an error is told as. Envoy's published configuration does not say what the visitor takes: pages, then. */
+function page({ name }: Asker, client: Client): Cell['body'] {
+  if (client === 'silent') return name.includes('envoy') ? 'page' : 'json';
+  return client === 'script' ? 'json' : 'page';
+}
 const refusal = (status: number, body: Cell['body']): Cell => ({ status, body, cookies: 0 });
 
 /** Answers of a decision in each dialect. */
 export const ANSWERS = {
   allow: (cookies = 0) => ({ status: 200, body: 'empty', cookies, managed: 'person' }) satisfies Cell,
   public: () => ({ status: 200, body: 'empty', cookies: 0, managed: 'nobody' }) satisfies Cell,
-  login(dialect: Asker['dialect'], client: Client): Cell {
+  login({ dialect }: Asker, client: Client): Cell {
     if (dialect === 'nginx') return refusal(401, 'text');
     if (client === 'script') return { ...refusal(401, 'json'), authenticate: true };
     if (client === 'frame') return refusal(401, 'page');
     return { status: 302, location: AUTHORIZE, body: 'empty', cookies: 1 };
   },
-  deny: (dialect: Asker['dialect'], client: Client): Cell =>
-    dialect === 'nginx' ? refusal(401, 'text') : refusal(403, page(client)),
+  deny: (asker: Asker, client: Client): Cell =>
+    asker.dialect === 'nginx' ? refusal(401, 'text') : refusal(403, page(asker, client)),
   /** @param status where it can be told */
-  error: (dialect: Asker['dialect'], client: Client, status: number): Cell =>
-    dialect === 'nginx' ? refusal(403, 'text') : refusal(status, page(client)),
-  misconfigured: (dialect: Asker['dialect'], client: Client): Cell =>
-    dialect === 'nginx' ? refusal(500, 'text') : refusal(500, page(client)),
+  error: (asker: Asker, client: Client, status: number): Cell =>
+    asker.dialect === 'nginx' ? refusal(403, 'text') : refusal(status, page(asker, client)),
+  misconfigured: (asker: Asker, client: Client): Cell =>
+    asker.dialect === 'nginx' ? refusal(500, 'text') : refusal(500, page(asker, client)),
 };
 
 /** Every managed header of a generation, `X-Team` being one an operator added. */

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
 import { providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import type { Answer } from './data-plane.test-helper.ts';
-import { ANSWERS, ASKERS, CLIENTS, managedNames, page, refreshed } from './decision-table.test-helper.ts';
+import { ANSWERS, ASKERS, CLIENTS, managedNames, refreshed } from './decision-table.test-helper.ts';
 import type { Asker, Cell, Client, Question } from './decision-table.test-helper.ts';
 
 /** One row: how it comes to the decision, and what each cell says; undefined = the dialect cannot tell it apart. */
@@ -69,21 +69,21 @@ const ROWS: Record<string, Row> = {
   },
   'allow: a public path, nobody signed in': {
     question: { target: '/public/x?y=/private' },
-    cell: ({ seesPath, dialect }, client) => (seesPath ? ANSWERS.public() : ANSWERS.login(dialect, client)),
+    cell: (asker, client) => (asker.seesPath ? ANSWERS.public() : ANSWERS.login(asker, client)),
   },
   'login: nobody signed in': {
     question: { target: '/x?a=1&b=2' },
-    cell: ({ dialect }, client) => ANSWERS.login(dialect, client),
+    cell: ANSWERS.login,
   },
   'login: only the query looks public': {
     question: { target: '/x?/public/' },
-    cell: ({ dialect }, client) => ANSWERS.login(dialect, client),
+    cell: ANSWERS.login,
   },
   'login: renewal, past half of the session': {
     signedIn: true,
     prepare: (outpost) => outpost.pass(2000),
     question: { target: '/x' },
-    cell: ({ dialect }, client) => (client === 'navigation' ? ANSWERS.login(dialect, client) : ANSWERS.allow()),
+    cell: (asker, client) => (client === 'navigation' ? ANSWERS.login(asker, client) : ANSWERS.allow()),
     anyMethod: false,
   },
   'deny: signed in, may not': {
@@ -93,17 +93,16 @@ const ROWS: Record<string, Row> = {
       change(outpost);
     },
     question: { target: '/x' },
-    cell: ({ dialect }, client) => ANSWERS.deny(dialect, client),
+    cell: ANSWERS.deny,
   },
   'error: a path no honest client sends': {
     signedIn: true,
     question: { target: '/public/%2e%2e/admin' },
-    cell: ({ dialect, seesPath }, client) => (seesPath ? ANSWERS.error(dialect, client, 400) : ANSWERS.allow()),
+    cell: (asker, client) => (asker.seesPath ? ANSWERS.error(asker, client, 400) : ANSWERS.allow()),
   },
   'error: an ambiguous path, nobody signed in': {
     question: { target: '/public%2fx' },
-    cell: ({ dialect, seesPath }, client) =>
-      seesPath ? ANSWERS.error(dialect, client, 400) : ANSWERS.login(dialect, client),
+    cell: (asker, client) => (asker.seesPath ? ANSWERS.error(asker, client, 400) : ANSWERS.login(asker, client)),
   },
   'error: claims too old while the server is away': {
     signedIn: true,
@@ -114,29 +113,34 @@ const ROWS: Record<string, Row> = {
       outpost.pass(301);
     },
     question: { target: '/x' },
-    cell: ({ dialect }, client) => ANSWERS.error(dialect, client, 503),
+    cell: (asker, client) => ANSWERS.error(asker, client, 503),
   },
   'error: the reverse proxy names no address': {
     signedIn: true,
     question: { target: undefined, headers: { host: 'app.test' } },
-    cell({ name, dialect, generation }, client) {
+    cell(asker, client) {
+      const { name, dialect, generation } = asker;
       // the path is all there is to ask Envoy's way and ours; the older nginx text names no address
       if (dialect === 'proxy' || name.includes('envoy')) return undefined;
       if (dialect === 'nginx' && generation === 'akprox') return ANSWERS.allow();
-      return ANSWERS.misconfigured(dialect, client);
+      return ANSWERS.misconfigured(asker, client);
     },
   },
   'error: an address given twice': {
     signedIn: true,
     question: { target: '/x', headers: { 'x-forwarded-uri': '/public/x', 'x-original-uri': '/public/x' } },
-    cell({ name, dialect }, client) {
+    cell(asker, client) {
+      const { name, dialect } = asker;
       if (dialect !== 'nginx' || name === '/akprox/auth') return undefined;
-      return name === '/akprox/auth/nginx' ? ANSWERS.allow() : ANSWERS.error(dialect, client, 400);
+      return name === '/akprox/auth/nginx' ? ANSWERS.allow() : ANSWERS.error(asker, client, 400);
     },
   },
   'error: a host of no application': {
     question: { target: '/x', host: 'nobody.test' },
-    cell: ({ dialect }, client) => ({ status: dialect === 'nginx' ? 403 : 400, body: page(client), cookies: 0 }),
+    cell({ dialect }, client) {
+      const body = client === 'navigation' || client === 'frame' ? 'page' : 'json';
+      return { status: dialect === 'nginx' ? 403 : 400, body, cookies: 0 };
+    },
   },
 };
 

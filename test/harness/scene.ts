@@ -13,48 +13,66 @@ export interface SceneOptions {
   gatehouse?: GatehouseOptions;
   /** applications behind nginx by name, with the generation of the configuration; at most one `akprox` */
   nginx?: Record<string, 'akprox' | 'outpost'>;
+  /** another reverse proxy in place of nginx, for these applications; it has to lead `auth.test` to Gatehouse */
+  front?: { names: readonly string[]; start(place: FrontPlace): Promise<FrontServer> };
 }
 
-/** The nginx of a scene. */
+export interface FrontServer {
+  log(): string;
+  stop(): Promise<void>;
+}
+
+/** Where a reverse proxy stands; addresses are origins. */
+export interface FrontPlace {
+  port: number;
+  gatehouse: string;
+  upstream: string;
+}
+
+/** The reverse proxy of a scene. */
 interface Front {
-  server: Nginx;
+  server: FrontServer;
   port: number;
   names: ReadonlySet<string>;
 }
 
 /**
  * A whole small site: Gatehouse, an application, and nginx where wanted. The identity server is `auth.test`, an
- * application called `wiki` is `wiki.test`; behind nginx on its port with https, otherwise on Gatehouse's own.
+ * application called `wiki` is `wiki.test`; behind the reverse proxy on its port with https, otherwise on Gatehouse's own.
  */
 export class Scene {
   readonly gatehouse: Gatehouse;
   readonly upstream: Upstream;
   readonly provision: Provision;
-  readonly #nginx: Front | undefined;
+  readonly #front: Front | undefined;
   readonly #clients: Client[] = [];
 
-  private constructor(gatehouse: Gatehouse, upstream: Upstream, nginx: Front | undefined) {
+  private constructor(gatehouse: Gatehouse, upstream: Upstream, front: Front | undefined) {
     this.gatehouse = gatehouse;
     this.upstream = upstream;
     this.provision = new Provision(gatehouse.api);
-    this.#nginx = nginx;
+    this.#front = front;
   }
 
   static async start(options: SceneOptions = {}): Promise<Scene> {
     const gatehouse = await Gatehouse.start(options.gatehouse);
     const upstream = await Upstream.start();
-    let nginx: Front | undefined;
+    let front: Front | undefined;
     try {
       if (options.nginx !== undefined) {
         const port = await freePort();
         const server = await startNginx(port, options.nginx, gatehouse, upstream);
-        nginx = { server, port, names: new Set(Object.keys(options.nginx)) };
+        front = { server, port, names: new Set(Object.keys(options.nginx)) };
+      } else if (options.front !== undefined) {
+        const port = await freePort();
+        const server = await options.front.start({ port, gatehouse: gatehouse.origin, upstream: upstream.origin });
+        front = { server, port, names: new Set(options.front.names) };
       }
-      const scene = new Scene(gatehouse, upstream, nginx);
+      const scene = new Scene(gatehouse, upstream, front);
       await scene.provision.serverAddress(scene.server + (options.gatehouse?.webPath ?? ''));
       return scene;
     } catch (error) {
-      await nginx?.server.stop();
+      await front?.server.stop();
       await upstream.stop();
       await gatehouse.stop();
       throw error;
@@ -63,27 +81,27 @@ export class Scene {
 
   /** origin of the identity server for browsers */
   get server(): string {
-    return this.#nginx === undefined
+    return this.#front === undefined
       ? `http://auth.test:${this.gatehouse.port}`
-      : `https://auth.test:${this.#nginx.port}`;
+      : `https://auth.test:${this.#front.port}`;
   }
 
   /** address of an application for browsers */
   address(name: string): string {
-    return this.#nginx?.names.has(name) === true
-      ? `https://${name}.test:${this.#nginx.port}`
+    return this.#front?.names.has(name) === true
+      ? `https://${name}.test:${this.#front.port}`
       : `http://${name}.test:${this.gatehouse.port}`;
   }
 
-  /** Makes the application `name`: behind nginx forward authentication, otherwise proxy mode. */
+  /** Makes the application `name`: behind the reverse proxy forward authentication, otherwise proxy mode. */
   async application(name: string, options: Partial<ApplicationOptions> = {}): Promise<Application> {
-    const behindNginx = this.#nginx?.names.has(name) === true;
+    const behindFront = this.#front?.names.has(name) === true;
     const externalHost = this.address(name);
     const application = await this.provision.application({
       slug: name,
-      mode: behindNginx ? 'forward_single' : 'proxy',
+      mode: behindFront ? 'forward_single' : 'proxy',
       externalHost,
-      ...(behindNginx ? {} : { internalHost: this.upstream.origin }),
+      ...(behindFront ? {} : { internalHost: this.upstream.origin }),
       ...options,
     });
     await this.provision.served(this.gatehouse.origin, externalHost);
@@ -100,12 +118,12 @@ export class Scene {
   /** For `afterEach`: prints the logs when the test failed. */
   explain(context: object): void {
     this.gatehouse.explain(context);
-    if (failed(context) && this.#nginx !== undefined) console.error(this.#nginx.server.log());
+    if (failed(context) && this.#front !== undefined) console.error(this.#front.server.log());
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close()));
-    await this.#nginx?.server.stop();
+    await this.#front?.server.stop();
     await this.upstream.stop();
     await this.gatehouse.stop();
   }

@@ -11,6 +11,7 @@ export const ENVOY_PATH = '/auth/envoy';
 export const envoy: RelayingProxy = {
   name: 'Envoy',
   hint: 'Set path_prefix of the http_service to the address of this endpoint.',
+  hidesAccept: true,
   target({ query, rawTarget }: NormalisedRequest, rest: string) {
     const path = rest.slice(ENVOY_PATH.length) || '/';
     return rawTarget.includes('?') ? `${path}?${query}` : path;

@@ -33,6 +33,8 @@ export interface RelayingProxy {
   method(request: NormalisedRequest): string | undefined;
   /** @returns the scheme asked for; that of the external host when it is not named */
   scheme(request: NormalisedRequest, external: ExternalHost): 'http' | 'https';
+  /** published configurations do not say what the visitor takes: who says nothing is shown pages */
+  readonly hidesAccept?: boolean;
   /** @returns what else a permission says: name, value, … */
   permitHeaders?(request: NormalisedRequest): readonly string[];
 }
@@ -47,12 +49,13 @@ export function answerRelayed(
   identity: Identity,
 ): void | Promise<void> {
   const { request, res, services } = exchange;
+  const shown = () => (proxy.hidesAccept === true ? withAccept(exchange) : exchange);
   const target = proxy.target(request, rest);
   if (target === undefined || !target.startsWith('/')) {
     const missing = target === undefined || target === '';
     if (missing) reportMisconfiguration(exchange, site, proxy);
     const decision = missing ? refuse('no-original-address', proxy.hint) : refuse('original-address-invalid');
-    return presentRefusal(exchange, site, generation, decision, site.external.href);
+    return presentRefusal(shown(), site, generation, decision, site.external.href);
   }
 
   const mark = target.indexOf('?');
@@ -62,8 +65,8 @@ export function answerRelayed(
   const endpoint = loginEndpoint(site, rawPath, query);
   if (endpoint !== undefined) {
     neverPass(res);
-    const original = { ...request, method, rawTarget: target, rawPath, query, hostHeader: request.host };
-    return answerLoginEndpoint({ ...exchange, request: original }, site, endpoint, identity);
+    const original = { method, rawTarget: target, rawPath, query, hostHeader: request.host };
+    return answerLoginEndpoint({ ...exchange, request: { ...shown().request, ...original } }, site, endpoint, identity);
   }
 
   const path = readPath(rawPath);
@@ -90,7 +93,7 @@ export function answerRelayed(
     return sendPermit(exchange, site, generation, decision, proxy.permitHeaders?.(request));
   }
   neverPass(res);
-  return presentRefusal(exchange, site, generation, decision, origin(proxy, site, request) + target);
+  return presentRefusal(shown(), site, generation, decision, origin(proxy, site, request) + target);
 }
 
 /**
@@ -100,6 +103,13 @@ export function answerRelayed(
 function origin(proxy: RelayingProxy, { mode, external }: Site, request: NormalisedRequest): string {
   if (mode !== 'forward_domain') return external.origin;
   return `${external.scheme === 'https' ? 'https' : proxy.scheme(request, external)}://${request.host}`;
+}
+
+/** How answers are shown; what is decided by the kind of request stays undecided. */
+function withAccept(exchange: Exchange): Exchange {
+  const { request } = exchange;
+  if (requestKind(request) !== 'unknown') return exchange;
+  return { ...exchange, request: { ...request, headers: { ...request.headers, accept: 'text/html' } } };
 }
 
 /**
