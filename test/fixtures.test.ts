@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { NGINX_GUIDE, SEED_FIXTURE } from './harness/configurations.ts';
 import { ROOT } from './harness/gatehouse.ts';
+import { SEED_TRAEFIK } from './harness/relaying.ts';
 
 /** The published nginx text of the older generation, as people have it in their configuration. */
 const PUBLISHED = `server {
@@ -51,6 +52,20 @@ return 302 /akprox/start?rd=$request_uri;
 }
 `;
 
+/** The published Traefik middleware of the older generation. */
+const PUBLISHED_TRAEFIK = `middlewares:
+authentik:
+forwardAuth:
+address: http://authentik-outpost-example-outpost:9000/akprox/auth?traefik
+trustForwardHeader: true
+authResponseHeaders:
+- Set-Cookie
+- X-Auth-Username
+- X-Auth-Groups
+- X-Forwarded-Email
+- X-Forwarded-Preferred-Username
+- X-Forwarded-User`;
+
 const PLACEHOLDERS: Readonly<Record<string, string>> = {
   '{{listen}}': '443',
   '{{certificate}}': '/etc/ssl/certs/ssl-cert-snakeoil.pem',
@@ -59,11 +74,15 @@ const PLACEHOLDERS: Readonly<Record<string, string>> = {
   '{{outpost}}': '*ip or hostname of the authentik OUTPOST*:9000',
 };
 
-describe('nginx configurations under test', () => {
+describe('configurations under test', () => {
   it('use the published text of the older generation, only placeholders filled in', () => {
     let text = readFileSync(SEED_FIXTURE, 'utf8');
     for (const [placeholder, published] of Object.entries(PLACEHOLDERS)) text = text.replace(placeholder, published);
     assert.equal(text, PUBLISHED);
+  });
+
+  it('use the published Traefik middleware of the older generation', () => {
+    assert.equal(unindent(readFileSync(SEED_TRAEFIK, 'utf8')), PUBLISHED_TRAEFIK);
   });
 
   it('are what the guides tell people to use', () => {
