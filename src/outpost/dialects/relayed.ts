@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Generation } from '../../contract/paths.ts';
 import { decide, refuse } from '../decide.ts';
+import type { Decision } from '../decide.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
 import type { NormalisedRequest } from '../listen/request.ts';
@@ -13,8 +14,9 @@ import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { canonicalOrigin } from '../../rules/address.ts';
 import { readPath } from '../../rules/canonical-path.ts';
+import type { ExternalHost } from '../../rules/external-host.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
-import type { ExternalHost, Site } from '../sites/site.ts';
+import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
 import { sendPermit } from './permit.ts';
 import { presentRefusal } from './refusal.ts';
@@ -48,40 +50,56 @@ export function answerRelayed(
   rest: string,
   identity: Identity,
 ): void | Promise<void> {
-  const { request, res, services } = exchange;
-  const shown = () => (proxy.hidesAccept === true ? withAccept(exchange) : exchange);
-  const target = proxy.target(request, rest);
-  if (target === undefined || !target.startsWith('/')) {
-    const missing = target === undefined || target === '';
-    if (missing) reportMisconfiguration(exchange, site, proxy);
-    const decision = missing ? refuse('no-original-address', proxy.hint) : refuse('original-address-invalid');
-    return presentRefusal(shown(), site, generation, decision, site.external.href);
-  }
-
+  const { request, res } = exchange;
+  const target = proxy.target(request, rest) ?? '';
   const mark = target.indexOf('?');
   const rawPath = mark < 0 ? target : target.slice(0, mark);
   const query = mark < 0 ? '' : target.slice(mark + 1);
-  const method = proxy.method(request) ?? request.method;
+
   const endpoint = loginEndpoint(site, rawPath, query);
   if (endpoint !== undefined) {
     neverPass(res);
+    const method = proxy.method(request) ?? request.method;
     const original = { method, rawTarget: target, rawPath, query, hostHeader: request.host };
-    return answerLoginEndpoint({ ...exchange, request: { ...shown().request, ...original } }, site, endpoint, identity);
+    const shown = asShown(exchange, proxy).request;
+    return answerLoginEndpoint({ ...exchange, request: { ...shown, ...original } }, site, endpoint, identity);
   }
 
+  const decision = decideRelayed(exchange, site, proxy, target, rawPath, identity);
+  if (decision.verdict === 'allow') {
+    return sendPermit(exchange, site, generation, decision, proxy.permitHeaders?.(request));
+  }
+  neverPass(res);
+  return presentRefusal(asShown(exchange, proxy), site, generation, decision, addressOf(exchange, site, proxy, target));
+}
+
+/** @param target path and query asked for; empty = not named */
+function decideRelayed(
+  exchange: Exchange,
+  site: Site,
+  proxy: RelayingProxy,
+  target: string,
+  rawPath: string,
+  identity: Identity,
+): Decision {
+  const { request, services } = exchange;
+  if (target === '') {
+    reportMisconfiguration(exchange, site, proxy);
+    return refuse('no-original-address', proxy.hint);
+  }
+  if (!target.startsWith('/')) return refuse('original-address-invalid');
   const path = readPath(rawPath);
   // Host is the outpost's own name with some of them
   const applications = site.applications?.asked([request.host], path);
-  if (applications === 'conflict') {
-    return presentRefusal(exchange, site, generation, refuse('original-address-invalid'), site.external.href);
-  }
-  const decision = decide({
+  if (applications === 'conflict') return refuse('original-address-invalid');
+  const method = proxy.method(request);
+  return decide({
     identity,
     path,
     origin:
       site.mode === 'forward_domain' ? canonicalOrigin(proxy.scheme(request, site.external), request.host) : undefined,
     rules: site.rules,
-    method: proxy.method(request),
+    method,
     rawHeaders: request.rawHeaders,
     clients: site.clients,
     applications: applications ?? ONE_APPLICATION,
@@ -89,26 +107,23 @@ export function answerRelayed(
     renew:
       renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method) && canRenewAt(target),
   });
-  if (decision.verdict === 'allow') {
-    return sendPermit(exchange, site, generation, decision, proxy.permitHeaders?.(request));
-  }
-  neverPass(res);
-  return presentRefusal(shown(), site, generation, decision, origin(proxy, site, request) + target);
 }
 
 /**
- * Where the visitor is. At domain level that is any host of the domain; a scheme other than the one the provider is
- * configured for only counts as an upgrade, since not every configuration tells it.
+ * The address in the visitor's address bar. At domain level that is on any host of the domain; a scheme other than the
+ * one the provider is configured for only counts as an upgrade, since not every configuration tells it.
  */
-function origin(proxy: RelayingProxy, { mode, external }: Site, request: NormalisedRequest): string {
-  if (mode !== 'forward_domain') return external.origin;
-  return `${external.scheme === 'https' ? 'https' : proxy.scheme(request, external)}://${request.host}`;
+function addressOf({ request }: Exchange, { mode, external }: Site, proxy: RelayingProxy, target: string): string {
+  if (!target.startsWith('/')) return external.href;
+  if (mode !== 'forward_domain') return external.origin + target;
+  const scheme = external.scheme === 'https' ? 'https' : proxy.scheme(request, external);
+  return `${scheme}://${request.host}${target}`;
 }
 
 /** How answers are shown; what is decided by the kind of request stays undecided. */
-function withAccept(exchange: Exchange): Exchange {
+function asShown(exchange: Exchange, { hidesAccept }: RelayingProxy): Exchange {
   const { request } = exchange;
-  if (requestKind(request) !== 'unknown') return exchange;
+  if (hidesAccept !== true || requestKind(request) !== 'unknown') return exchange;
   return { ...exchange, request: { ...request, headers: { ...request.headers, accept: 'text/html' } } };
 }
 
