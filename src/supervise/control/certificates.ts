@@ -16,13 +16,13 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
  * look at a key is an entry in the server's audit log.
  * @param fetch of a back channel
  * @param known of the last configuration: one that cannot be fetched or used stays as it was
- * @param onProblem hears of each such certificate, in a sentence
+ * @param onProblem hears of each such certificate: its uuid, and a sentence
  */
 export async function fetchCertificates(
   fetch: typeof globalThis.fetch,
   providers: readonly Pick<ProxyOutpostConfig, 'certificate'>[],
   known: Certificates,
-  onProblem: (problem: string) => void,
+  onProblem: (uuid: string, problem: string) => void,
 ): Promise<Certificates> {
   const wanted = [...new Set(providers.map(({ certificate }) => certificate).filter((uuid) => uuid !== null))];
   const found: Record<string, CertificatePair> = {};
@@ -34,7 +34,7 @@ export async function fetchCertificates(
         found[uuid] = await fetchOne(fetch, uuid, before);
       } catch (error) {
         const kept = before ? 'The last one stays in use.' : 'The self-signed certificate is shown instead.';
-        onProblem(`Certificate ${uuid}: ${(error as Error).message} ${kept}`);
+        onProblem(uuid, `The certificate cannot be had: ${(error as Error).message} ${kept}`);
         if (before) found[uuid] = before;
       }
     }
@@ -48,7 +48,7 @@ async function fetchOne(
   uuid: string,
   known: CertificatePair | undefined,
 ): Promise<CertificatePair> {
-  if (!UUID.test(uuid)) throw unusable('its id is none.');
+  if (!UUID.test(uuid)) throw unusable('Its id is none.');
   const address = `api/v3/crypto/certificatekeypairs/${uuid}/`;
   const { fingerprint_sha256: fingerprint } = (await getJson(fetch, address)) as { fingerprint_sha256?: unknown };
   if (known && typeof fingerprint === 'string' && plain(fingerprint) === fingerprintOf(known)) return known;
@@ -56,21 +56,21 @@ async function fetchOne(
     certificate: dataOf(await getJson(fetch, `${address}view_certificate/`)),
     key: dataOf(await getJson(fetch, `${address}view_private_key/`)),
   };
-  if (pair.key === '') throw unusable('it has no private key.');
+  if (pair.key === '') throw unusable('It has no private key.');
   try {
     createSecureContext({ ...TLS_RULES, cert: pair.certificate, key: pair.key });
   } catch {
-    throw unusable('it and its key cannot be used for TLS.');
+    throw unusable('It and its key cannot be used for TLS.');
   }
   return pair;
 }
 
 const dataOf = (answer: unknown): string => {
   const { data } = (answer ?? {}) as { data?: unknown };
-  if (typeof data !== 'string') throw unusable('the identity server answered something else.');
+  if (typeof data !== 'string') throw unusable('The identity server answered something else.');
   return data;
 };
 
 const plain = (fingerprint: string) => fingerprint.replaceAll(':', '').toLowerCase();
 const fingerprintOf = ({ certificate }: CertificatePair) => plain(new X509Certificate(certificate).fingerprint256);
-const unusable = (sentence: string) => new CodedError('certificate', 502, sentence);
+const unusable = (sentence: string) => new CodedError('certificate-unusable', 502, sentence);

@@ -165,8 +165,13 @@ export class Control {
   async #certificates(providers: Configuration['providers']): Promise<Certificates> {
     if (!this.#options.certificates) return {};
     const known = this.#configuration?.certificates ?? {};
-    const problem = (text: string) => this.#options.log.error({ problem: text }, 'a certificate cannot be had');
-    return fetchCertificates(this.#backChannel.fetch, providers, known, problem);
+    return fetchCertificates(this.#backChannel.fetch, providers, known, (uuid, text) => {
+      for (const { pk, name } of providers.filter(({ certificate }) => certificate === uuid)) {
+        const problem = { code: 'certificate', message: `${name}: ${text}`, provider: pk };
+        this.#options.log.warn({ problem }, 'something in the set-up needs attention');
+        this.problems.add(problem);
+      }
+    });
   }
 
   #schedule(ms: number): void {

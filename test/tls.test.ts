@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
+import type {
+  ClientHttp2Session,
+  IncomingHttpHeaders,
+  IncomingHttpStatusHeader,
+  OutgoingHttpHeaders,
+} from 'node:http2';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { connect } from 'node:tls';
+import type { Browser } from 'playwright-core';
+import { person, signIn, startBrowser } from './harness/browser.ts';
+import { Client, trace } from './harness/client.ts';
+import { Gatehouse } from './harness/gatehouse.ts';
+import { freePort } from './harness/ports.ts';
+import { Provision } from './harness/provision.ts';
+import type { Person } from './harness/provision.ts';
+import { Upstream, valuesOf } from './harness/upstream.ts';
+import type { Received } from './harness/upstream.ts';
+import { eventually } from './harness/wait.ts';
+
+const MIB = 1024 * 1024;
+const PAIRS = 'crypto/certificatekeypairs/';
+
+describe('HTTPS', () => {
+  let gatehouse: Gatehouse;
+  let upstream: Upstream;
+  let provision: Provision;
+  let browser: Browser;
+  let alice: Person;
+  let port: number;
+  const clients: Client[] = [];
+  const sessions: ClientHttp2Session[] = [];
+  const certificates: Record<string, string> = {};
+  const providers: Record<string, number> = {};
+
+  before(async () => {
+    port = await freePort();
+    gatehouse = await Gatehouse.start({ workers: 2, securePort: port });
+    upstream = await Upstream.start();
+    provision = new Provision(gatehouse.api);
+    await provision.serverAddress(`https://auth.test:${port}`);
+    alice = await provision.user('alice');
+    certificates['wiki'] = await generate('wiki', 'wiki.test');
+    certificates['corp'] = await generate('corp', '*.corp.test');
+    certificates['domain'] = await generate('domain', 'login.wide.test');
+    await application('wiki', `https://wiki.test:${port}`, certificates['wiki']);
+    await application('forge', `https://forge.corp.test:${port}`, certificates['corp']);
+    await application('plain', `https://plain.test:${port}`, null);
+    await provision.application({
+      slug: 'wide',
+      mode: 'forward_domain',
+      externalHost: `https://login.wide.test:${port}`,
+      provider: { cookie_domain: 'wide.test', certificate: certificates['domain'] },
+    });
+    await provision.served(gatehouse.origin, `https://plain.test:${port}`);
+    browser = await startBrowser();
+  });
+  after(async () => {
+    for (const session of sessions) session.destroy();
+    await Promise.all(clients.map((client) => client.close()));
+    await browser?.close();
+    await upstream?.stop();
+    await gatehouse?.stop();
+  });
+  afterEach((t) => gatehouse?.explain(t));
+
+  const generate = async (common_name: string, subject_alt_name: string) =>
+    String((await gatehouse.api.post(`${PAIRS}generate/`, { common_name, subject_alt_name, validity_days: 5, alg: 'ecdsa' }))['pk']); // prettier-ignore
+  const application = async (slug: string, externalHost: string, certificate: string | null) => {
+    const made = await provision.application({
+      slug,
+      mode: 'proxy',
+      externalHost,
+      internalHost: upstream.origin,
+      provider: { certificate },
+    });
+    providers[slug] = made.provider;
+  };
+  /** Common name of the certificate shown for a name. */
+  const shown = async (servername?: string) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...(servername && { servername }) });
+    await once(socket, 'secureConnect');
+    const { CN } = socket.getPeerCertificate().subject;
+    socket.destroy();
+    return CN;
+  };
+  /** The same from every worker: each try is a new connection. */
+  const shows = (servername: string, name: string) =>
+    eventually(`${servername} shows ${name}`, 10_000, async () => {
+      for (let i = 0; i < 8; i++) assert.equal(await shown(servername), name);
+    });
+  const visitor = () => {
+    const client = new Client();
+    clients.push(client);
+    return client;
+  };
+  /** A visitor who is signed in at wiki, with an HTTP/2 connection to it. */
+  const signedIn = async () => {
+    const client = visitor();
+    const page = await client.enter(`https://wiki.test:${port}/`, 'alice', alice.password);
+    assert.equal(page.status, 200, trace(page));
+    const session = connectHttp2(`https://wiki.test:${port}`, {
+      rejectUnauthorized: false,
+      lookup: (_name, options, done) =>
+        options.all === true ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4),
+    });
+    session.on('error', () => undefined);
+    sessions.push(session);
+    const cookie = client.jar.header(new URL(`https://wiki.test:${port}/`));
+    const request = (headers: OutgoingHttpHeaders, body?: Buffer) => ask(session, { cookie, ...headers }, body);
+    return { client, session, cookie, request };
+  };
+
+  it('shows each name its certificate: its provider’s, one made out for it, its domain’s, else the self-signed one', async () => {
+    await shows('wiki.test', 'wiki');
+    await shows('forge.corp.test', 'corp');
+    await shows('another.corp.test', 'corp');
+    await shows('deep.another.corp.test', 'authentik default certificate');
+    await shows('login.wide.test', 'domain');
+    await shows('app.wide.test', 'domain');
+    await shows('plain.test', 'authentik default certificate');
+    assert.equal(await shown(), 'authentik default certificate');
+  });
+
+  it('leads through the login and back over HTTPS, with cookies for HTTPS only', async () => {
+    const client = visitor();
+    const target = `https://wiki.test:${port}/a%20b?x=1`;
+    const page = await client.enter(target, 'alice', alice.password);
+    assert.equal(page.url.href, target, trace(page));
+    const received = JSON.parse(page.text) as Received;
+    assert.equal(received.url, '/a%20b?x=1');
+    assert.deepEqual(valuesOf(received.rawHeaders, 'x-forwarded-proto'), ['https']);
+    assert.deepEqual(valuesOf(received.rawHeaders, 'x-forwarded-host'), [`wiki.test:${port}`]);
+    const set = page.hops.flatMap(({ setCookies }) => setCookies);
+    assert.ok(set.length >= 2);
+    for (const line of set) assert.match(line, /; *Secure/i);
+  });
+
+  it('serves a browser over HTTP/2', async () => {
+    const context = await person(browser);
+    const page = await context.newPage();
+    const target = `https://wiki.test:${port}/start?x=1`;
+    await page.goto(target);
+    assert.equal(await page.evaluate('performance.getEntriesByType("navigation")[0].nextHopProtocol'), 'h2');
+    await signIn(page, 'alice', alice.password, (url) => url.href === target);
+    assert.match(await page.innerText('body'), /"x-authentik-username","alice"/i);
+    assert.equal(await page.evaluate('performance.getEntriesByType("navigation")[0].nextHopProtocol'), 'h2');
+    for (const cookie of await context.cookies()) assert.equal(cookie.secure, true, cookie.name);
+    await context.close();
+  });
+
+  it('carries requests of an HTTP/2 client: headers, uploads, downloads, many at once', async () => {
+    const { request } = await signedIn();
+    const { text, headers } = await request({ ':path': '/x?y=1', 'x-y': 'z', 'x-authentik-username': 'admin' });
+    const received = JSON.parse(text) as Received;
+    assert.equal(received.httpVersion, '1.1');
+    assert.deepEqual(valuesOf(received.rawHeaders, 'x-y'), ['z']);
+    assert.deepEqual(valuesOf(received.rawHeaders, 'x-authentik-username'), ['alice']);
+    assert.ok(received.rawHeaders.every((part, i) => i % 2 === 1 || !part.startsWith(':')));
+    assert.deepEqual(valuesOf(received.rawHeaders, 'host'), [`127.0.0.1:${upstream.port}`]);
+    for (const name of Object.keys(headers)) assert.doesNotMatch(name, /^(connection|keep-alive|transfer-encoding)$/);
+
+    const body = randomBytes(8 * MIB);
+    const uploads = await Promise.all(
+      Array.from({ length: 4 }, (_, i) => request({ ':method': 'POST', ':path': `/up/${i}` }, body)),
+    );
+    for (const { text: told } of uploads) {
+      const { bodyBytes, bodySha256 } = JSON.parse(told) as Received;
+      assert.equal(bodyBytes, body.length);
+      assert.equal(bodySha256, createHash('sha256').update(body).digest('hex'));
+    }
+    const downloads = await Promise.all(
+      Array.from({ length: 20 }, () => request({ ':path': `/download?bytes=${MIB}` })),
+    );
+    for (const { bytes, code } of downloads) assert.deepEqual([bytes, code], [MIB, 0]);
+    const head = await request({ ':method': 'HEAD', ':path': '/' });
+    assert.deepEqual([head.status, head.bytes], [200, 0]);
+  });
+
+  it('never lets half an answer look like a whole one', async () => {
+    const { request, client, session, cookie } = await signedIn();
+    assert.notEqual((await request({ ':path': `/abort?bytes=${MIB}` })).code, 0);
+
+    const stream = session.request({ ':path': `/download?bytes=${500 * MIB}`, cookie });
+    const closed = once(stream, 'close').catch(() => undefined);
+    await once(stream, 'response');
+    await client.open(`https://wiki.test:${port}/outpost.goauthentik.io/sign_out`);
+    stream.resume();
+    await closed;
+    assert.notEqual(stream.rstCode, 0, 'a download of a session that is over');
+  });
+
+  it('asks a stranger over HTTP/2 to sign in, and refuses two hosts', async () => {
+    const { session } = await signedIn();
+    const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+    const login = await ask(session, { ':path': '/', ...navigation });
+    assert.equal(login.status, 302);
+    assert.match(String(login.headers.location), /\/application\/o\/authorize\//);
+    assert.equal((await ask(session, { ':path': '/', accept: 'application/json' })).status, 401);
+    const two = await ask(session, { ':path': '/', ':authority': `wiki.test:${port}`, host: `plain.test:${port}` });
+    assert.equal(two.status, 400);
+  });
+
+  it('takes a new certificate into use without a restart and without breaking a download', async () => {
+    const { session, cookie } = await signedIn();
+    const pids = gatehouse.pids('worker').toSorted();
+    const stream = session.request({ ':path': `/download?bytes=${40 * MIB}`, cookie });
+    await once(stream, 'response');
+    let bytes = 0;
+    stream.on('data', (part: Buffer) => {
+      bytes += part.length;
+      if (bytes > MIB && bytes - part.length <= MIB) stream.pause();
+    });
+    await eventually('a part came', 10_000, async () => assert.ok(bytes > MIB));
+
+    const next = await generate('renewed', 'wiki.test');
+    const view = (half: string) => gatehouse.api.get(`${PAIRS}${next}/view_${half}/`);
+    await gatehouse.api.patch(`${PAIRS}${certificates['wiki']!}/`, {
+      certificate_data: (await view('certificate'))['data'],
+      key_data: (await view('private_key'))['data'],
+    });
+    await shows('wiki.test', 'renewed');
+    await gatehouse.api.patch(`providers/proxy/${providers['plain']!}/`, {
+      internal_host: upstream.origin,
+      certificate: certificates['corp'],
+    });
+    await shows('plain.test', 'corp');
+    await gatehouse.api.delete(`${PAIRS}${certificates['corp']!}/`);
+    await shows('plain.test', 'authentik default certificate');
+
+    stream.resume();
+    await once(stream, 'end');
+    assert.equal(bytes, 40 * MIB);
+    assert.deepEqual(gatehouse.pids('worker').toSorted(), pids);
+  });
+
+  it('shows its certificates right after a start, before the server was asked', async () => {
+    const before = new X509Certificate(await rawCertificate('unknown.test'));
+    await gatehouse.restart();
+    assert.equal(await shown('wiki.test'), 'renewed');
+    assert.equal(new X509Certificate(await rawCertificate('unknown.test')).fingerprint256, before.fingerprint256);
+  });
+
+  const rawCertificate = async (servername: string) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, servername });
+    await once(socket, 'secureConnect');
+    const { raw } = socket.getPeerCertificate();
+    socket.destroy();
+    return raw;
+  };
+
+  it('offers a certificate as a file', async () => {
+    const made = await gatehouse.api.first(`${PAIRS}?name=renewed`);
+    const answer = await fetch(`${gatehouse.origin}${String(made['certificate_download_url'])}`, {
+      headers: { authorization: `Bearer ${gatehouse.api.token}` },
+    });
+    assert.equal(answer.headers.get('content-type'), 'application/x-pem-file');
+    assert.match(answer.headers.get('content-disposition') ?? '', /filename="renewed_certificate\.pem"/);
+    assert.match(await answer.text(), /^-----BEGIN CERTIFICATE-----\n/);
+  });
+
+  it('is refused to a second instance, in a sentence', async () => {
+    const second = await Gatehouse.prepare({ securePort: port });
+    second.launch();
+    assert.equal(await second.exit(), 1);
+    assert.match(second.log, new RegExp(`127\\.0\\.0\\.1:${port} is in use.*GATEHOUSE_LISTEN__HTTPS`));
+    await second.stop();
+  });
+});
+
+/** One HTTP/2 request. */
+async function ask(session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: Buffer) {
+  const stream = session.request(headers, { endStream: body === undefined });
+  stream.on('error', () => undefined);
+  if (body !== undefined) stream.end(body);
+  let answer: IncomingHttpHeaders & IncomingHttpStatusHeader = {};
+  stream.on('response', (head) => (answer = head));
+  const parts: Buffer[] = [];
+  stream.on('data', (part: Buffer) => parts.push(part));
+  await once(stream, 'close').catch(() => undefined);
+  const all = Buffer.concat(parts);
+  return { status: answer[':status'], headers: answer, text: all.toString(), bytes: all.length, code: stream.rstCode };
+}
