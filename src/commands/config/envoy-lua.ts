@@ -1,11 +1,15 @@
 /** The two scripts inside Envoy's configuration. They keep to what Lua 5.1 and later have in common. */
 
-/** Removes every header that, with other characters than letters and digits taken as `-`, has a name of ours. */
+/**
+ * Removes every header that, with other characters than letters and digits taken as `-`, has a name of ours, or names
+ * another address than the one asked for.
+ */
 export const STRIP_NAMES_LUA: readonly string[] = [
   'local removed = {',
   '  ["x-auth-username"] = true, ["x-auth-groups"] = true, ["x-forwarded-email"] = true,',
   '  ["x-forwarded-preferred-username"] = true, ["x-forwarded-user"] = true,',
-  '  ["x-original-url"] = true, ["x-rewrite-url"] = true,',
+  '  ["x-original-url"] = true, ["x-original-uri"] = true, ["x-original-method"] = true, ["x-rewrite-url"] = true,',
+  '  ["x-forwarded-host"] = true, ["x-forwarded-uri"] = true, ["x-forwarded-method"] = true,',
   '}',
   'function envoy_on_request(request)',
   '  local names = {}',
@@ -16,6 +20,7 @@ export const STRIP_NAMES_LUA: readonly string[] = [
   '    end',
   '  end',
   '  for _, name in ipairs(names) do request:headers():remove(name) end',
+  '  request:headers():add("x-forwarded-host", request:headers():get(":authority"))',
   'end',
 ];
 

@@ -112,7 +112,7 @@ const lua = (name: string, why: string, source: readonly string[]) => [
 
 const namesFilter = lua(
   'gatehouse.names',
-  'Nobody but Gatehouse says who somebody is, in whatever spelling.',
+  'Nobody but Gatehouse says who somebody is, and nobody but Envoy which address is asked for, in whatever spelling.',
   STRIP_NAMES_LUA,
 );
 const cookiesFilter = lua('gatehouse.cookies', 'The application does not need our cookies.', STRIP_COOKIES_LUA);
