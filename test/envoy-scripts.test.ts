@@ -44,7 +44,10 @@ function after(script: readonly string[], headers: Record<string, string>): Reco
     const lua = join(folder, 'script.lua');
     writeFileSync(lua, `${script.join('\n')}\n${HEADERS.replace('%VALUES%', () => values.join(', '))}`);
     const configuration = join(folder, 'haproxy.cfg');
-    writeFileSync(configuration, `global\n  lua-load ${lua}\nfrontend none\n  mode http\n  timeout client 1s\n  bind 127.0.0.1:1\n`);
+    writeFileSync(
+      configuration,
+      `global\n  lua-load ${lua}\nfrontend none\n  mode http\n  timeout client 1s\n  bind 127.0.0.1:1\n`,
+    );
     const { status, stdout, stderr } = spawnSync('/usr/sbin/haproxy', ['-c', '-f', configuration], {
       encoding: 'utf8',
     });

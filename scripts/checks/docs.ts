@@ -34,11 +34,14 @@ function unexplainedCodes(): string[] {
 
 function brokenLinks(): string[] {
   return globSync(['*.md', 'docs/**/*.md']).flatMap((page) =>
-    [...read(page).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+    [...prose(page).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
       .map(([, target = '']) => target)
       .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(path.join(path.dirname(page), target)))
       .map((target) => `${page}: the link to ${target} leads nowhere`),
   );
 }
+
+/** A page without its code: what looks like a link there is none. */
+const prose = (page: string) => read(page).replaceAll(/^```[^]*?^```$/gm, '');
 
 const read = (file: string) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
