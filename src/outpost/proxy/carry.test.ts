@@ -8,6 +8,7 @@ import { after, afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import type { CodedError } from '../../contract/errors.ts';
 import { carry } from './carry.ts';
 import { NO_IDENTITY, DEFAULT_LIMITS } from './target.ts';
@@ -147,6 +148,41 @@ describe('carry', () => {
     assert.deepEqual([head.status, head.headers['content-length'], head.body.length], [200, '5', 0]);
     assert.equal((await ask(port, { path: '/204' })).status, 204);
     assert.equal((await ask(port, { path: '/304' })).headers.etag, 'x');
+  });
+
+  for (const [coding, encode] of [
+    ['gzip', gzipSync],
+    ['br', brotliCompressSync],
+    ['zstd', zstdCompressSync],
+  ] as const) {
+    it(`leaves bodies in ${coding} as they are, both ways`, async () => {
+      const body = encode(Buffer.alloc(300_000, 'as small as it was'));
+      let sent: [string | undefined, boolean] | undefined;
+      const { port } = await front(async (req, res) => {
+        const parts: Buffer[] = [];
+        for await (const part of req) parts.push(part as Buffer);
+        sent = [req.headers['content-encoding'], Buffer.concat(parts).equals(body)];
+        res.writeHead(200, { 'Content-Encoding': coding, ETag: '"e"', Vary: 'Accept-Encoding' }).end(body);
+      });
+      const headers = { 'Content-Encoding': coding, 'Content-Length': body.length, 'Accept-Encoding': coding };
+      const answer = await ask(port, { method: 'PUT', headers }, body);
+      assert.deepEqual(sent, [coding, true]);
+      const { 'content-encoding': kept, etag, vary } = answer.headers;
+      assert.deepEqual([kept, etag, vary], [coding, '"e"', 'Accept-Encoding']);
+      assert.ok(answer.body.equals(body));
+    });
+  }
+
+  it('passes ranges and conditions', async () => {
+    const { port } = await front((req, res) => {
+      if (req.headers['if-none-match'] === '"e"') return res.writeHead(304, { ETag: '"e"', Vary: 'x' }).end();
+      assert.equal(req.headers.range, 'bytes=2-3');
+      return res.writeHead(206, { 'Content-Range': 'bytes 2-3/9', 'Content-Length': '2' }).end('cd');
+    });
+    const part = await ask(port, { headers: { Range: 'bytes=2-3', 'If-Range': '"e"' } });
+    assert.deepEqual([part.status, part.headers['content-range'], String(part.body)], [206, 'bytes 2-3/9', 'cd']);
+    const same = await ask(port, { headers: { 'If-None-Match': '"e"' } });
+    assert.deepEqual([same.status, same.headers.etag, same.body.length], [304, '"e"', 0]);
   });
 
   it('passes trailers and early hints', async () => {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
@@ -77,6 +78,7 @@ function openTlsPool(url: URL, verifyTls: boolean, ca: string): Dispatcher {
 
 function trusting(ca: string): SecureContext {
   try {
+    new X509Certificate(ca); // OpenSSL would take text without any as "nobody"
     return createSecureContext({ ca });
   } catch (error) {
     const sentence = 'The setting "upstream_ca" of this application holds no certificate that can be read.';

@@ -18,7 +18,7 @@ function open(settle: (live: LiveSession) => Identity | Promise<Identity>) {
   const state: { standing: Standing; cut: boolean; now: number } = { standing: 'live', cut: false, now: 0 };
   const revocations = { standing: () => state.standing } as unknown as Revocations;
   const answers = new OpenAnswers({ revocations, settle, now: () => state.now });
-  const live = { session: { issuedAt: 0, expiresAt: 3_600_000 } } as LiveSession;
+  const live = { session: { issuedAt: 0, expiresAt: 3_600_000 }, site: { pk: 1 } } as unknown as LiveSession;
   const res = { destroy: () => (state.cut = true) } as unknown as ServerResponse;
   answers.add(res, live);
   return { answers, state, live, res };
@@ -35,6 +35,34 @@ describe('open answers', () => {
     answers.check();
     assert.equal(state.cut, true);
     assert.equal(answers.size, 0);
+  });
+
+  it('end with the time of their session when the server does not say that it goes on', async () => {
+    mock.timers.enable({ apis: ['setInterval'] });
+    try {
+      const { answers, state } = open((live) => person('session-grace', live));
+      for (const [now, cut] of [
+        [3_500_000, false],
+        [3_599_000, false],
+        [3_600_000, true],
+      ] as const) {
+        state.now = now;
+        mock.timers.tick(500);
+        await settled();
+        assert.equal(state.cut, cut, String(now));
+      }
+      answers.close();
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  it('of applications that are gone are broken off', () => {
+    const { answers, state } = open(() => assert.fail('nothing to settle'));
+    answers.keepOnly(new Map([[1, {}]]));
+    assert.equal(state.cut, false);
+    answers.keepOnly(new Map());
+    assert.equal(state.cut, true);
   });
 
   it('that are finished are not touched', () => {
