@@ -11,8 +11,11 @@ import { failed } from './wait.ts';
 
 export interface SceneOptions {
   gatehouse?: GatehouseOptions;
-  /** applications behind nginx by name, with the generation of the configuration; at most one `akprox` */
-  nginx?: Record<string, 'akprox' | 'outpost'>;
+  /**
+   * applications behind nginx by name, with the generation of the configuration; at most one `akprox`. `carried` is
+   * proxy mode with a plain nginx in front
+   */
+  nginx?: Record<string, 'akprox' | 'outpost' | 'carried'>;
   /** another reverse proxy in place of nginx, for these applications; it has to lead `auth.test` to Gatehouse */
   front?: { names: readonly string[]; start(place: FrontPlace): Promise<FrontServer> };
 }
@@ -34,6 +37,8 @@ interface Front {
   server: FrontServer;
   port: number;
   names: ReadonlySet<string>;
+  /** those of them in proxy mode */
+  carried: ReadonlySet<string>;
 }
 
 /**
@@ -62,11 +67,13 @@ export class Scene {
       if (options.nginx !== undefined) {
         const port = await freePort();
         const server = await startNginx(port, options.nginx, gatehouse, upstream);
-        front = { server, port, names: new Set(Object.keys(options.nginx)) };
+        const names = Object.keys(options.nginx);
+        const carried = names.filter((name) => options.nginx?.[name] === 'carried');
+        front = { server, port, names: new Set(names), carried: new Set(carried) };
       } else if (options.front !== undefined) {
         const port = await freePort();
         const server = await options.front.start({ port, gatehouse: gatehouse.origin, upstream: upstream.origin });
-        front = { server, port, names: new Set(options.front.names) };
+        front = { server, port, names: new Set(options.front.names), carried: new Set() };
       }
       const scene = new Scene(gatehouse, upstream, front);
       await scene.provision.serverAddress(scene.server + (options.gatehouse?.webPath ?? ''));
@@ -95,7 +102,7 @@ export class Scene {
 
   /** Makes the application `name`: behind the reverse proxy forward authentication, otherwise proxy mode. */
   async application(name: string, options: Partial<ApplicationOptions> = {}): Promise<Application> {
-    const behindFront = this.#front?.names.has(name) === true;
+    const behindFront = this.#front?.names.has(name) === true && !this.#front.carried.has(name);
     const externalHost = this.address(name);
     const application = await this.provision.application({
       slug: name,
@@ -131,7 +138,7 @@ export class Scene {
 
 function startNginx(
   port: number,
-  applications: Record<string, 'akprox' | 'outpost'>,
+  applications: Record<string, 'akprox' | 'outpost' | 'carried'>,
   gatehouse: Gatehouse,
   upstream: Upstream,
 ): Promise<Nginx> {
@@ -145,13 +152,16 @@ function startNginx(
     http: (tls) => {
       const values = { ...addresses, ...tls };
       // the older text answers for every name, so it has to come first: nginx's default server
-      const ordered = Object.entries(applications).sort(([, a], [, b]) => a.localeCompare(b));
+      const named = Object.entries(applications);
+      const carried = named.filter(([, kind]) => kind === 'carried').map(([name]) => `${name}.test`);
+      const asked = named.filter(([, kind]) => kind !== 'carried');
+      const ordered = asked.sort(([, a], [, b]) => a.localeCompare(b));
       const servers = ordered.map(([name, generation]) =>
         generation === 'akprox'
           ? akproxConfiguration(values)
           : outpostConfiguration({ ...values, name: `${name}.test` }),
       );
-      return [...servers, serverConfiguration({ ...values, name: 'auth.test' })].join('\n');
+      return [...servers, serverConfiguration({ ...values, name: ['auth.test', ...carried].join(' ') })].join('\n');
     },
   });
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Streams } from './streams.ts';
 
 /** What the application received, as it answers it. */
 export interface Received {
@@ -24,11 +25,13 @@ const CHUNK = Buffer.alloc(64 * 1024, 'gatehouse ');
  * - `/origin`: 403 unless `Origin` is the origin the application believes to have (`http://<Host>`)
  * - `/redirect`: absolute Location and Content-Location on its own host and a cookie for its own domain
  * - `/cookies`: sets a cookie named like ours, and managed response headers
+ * - `/socket`, `/events`: streams (streams.ts)
  * - `/abort?bytes=N`: breaks the connection after N of twice as many bytes
  */
 export class Upstream {
   readonly #server: Server;
-  /** everything received except downloads, newest last */
+  readonly streams = new Streams();
+  /** everything received except downloads and streams, newest last */
   readonly received: Received[] = [];
   /** bytes handed to the kernel by running and finished downloads */
   sent = 0;
@@ -38,6 +41,7 @@ export class Upstream {
   private constructor() {
     this.#server = createServer({ keepAliveTimeout: 60_000 }, (req, res) => this.#answer(req, res));
     this.#server.requestTimeout = 0;
+    this.#server.on('upgrade', this.streams.upgrade);
   }
 
   static async start(host = '127.0.0.1'): Promise<Upstream> {
@@ -55,6 +59,7 @@ export class Upstream {
   }
 
   stop(): Promise<void> {
+    this.streams.stop();
     this.#server.closeAllConnections();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
@@ -62,7 +67,8 @@ export class Upstream {
   #answer(req: IncomingMessage, res: ServerResponse): void {
     const url = new URL(req.url ?? '/', 'http://upstream.invalid');
     const bytes = Number(url.searchParams.get('bytes') ?? 0);
-    if (url.pathname === '/download') this.#download(res, bytes, bytes);
+    if (url.pathname === '/events') this.streams.events(req, res);
+    else if (url.pathname === '/download') this.#download(res, bytes, bytes);
     else if (url.pathname === '/abort') this.#download(res, bytes * 2, bytes);
     else this.#echo(req, res, url.pathname);
   }

@@ -1,0 +1,167 @@
+/** WebSockets and server-sent events in Chromium, for a while, in every way they can pass. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { person, signIn, startBrowser } from './harness/browser.ts';
+import type { Person } from './harness/provision.ts';
+import { Scene } from './harness/scene.ts';
+import type { Stream } from './harness/streams.ts';
+import { TICK_MS } from './harness/streams.ts';
+import { eventually, sleep } from './harness/wait.ts';
+
+/** nginx asks, nginx carries; Gatehouse carries; nginx in front of Gatehouse, which carries. */
+const WAYS = ['asked', 'direct', 'behind'] as const;
+const CARRIED = ['direct', 'behind'];
+/** The rule (spec/security.md I). */
+const SOON_MS = 1000;
+
+/** What a page heard. Runs in the browser. */
+interface Heard {
+  protocol: string;
+  extensions: string;
+  /** close code of the WebSocket */
+  closed: number | undefined;
+  events: number;
+  /** events that did not follow the one before */
+  gaps: number;
+  /** the event stream broke off or began anew */
+  broken: number;
+}
+declare const window: { heard: Heard };
+declare const location: { origin: string };
+
+/** @param seconds how long the streams run before somebody signs out */
+export function testStreams(seconds: number): void {
+  describe(`streams that run for ${seconds} s`, { timeout: (seconds + 120) * 1000 }, () => {
+    let scene: Scene;
+    let browser: Browser;
+    let alice: Person;
+    let context: BrowserContext;
+    const pages = new Map<string, Page>();
+
+    before(async () => {
+      scene = await Scene.start({ gatehouse: { workers: 2 }, nginx: { asked: 'outpost', behind: 'carried' } });
+      alice = await scene.provision.user('alice');
+      for (const way of WAYS) await scene.application(way);
+      browser = await startBrowser();
+      context = await person(browser);
+    });
+    after(async () => {
+      await browser?.close();
+      await scene?.stop();
+    });
+    afterEach((t) => scene?.explain(t));
+
+    const found = (name: string, kind: Stream['kind']) => {
+      const streams = scene.upstream.streams.all.filter((s) => s.name === name && s.kind === kind);
+      assert.equal(streams.length, 1, `${name}: ${streams.length} ${kind} streams reached the application`);
+      return streams[0]!;
+    };
+    const heard = (name: string) => pages.get(name)!.evaluate(() => window.heard);
+
+    it('begin in the browser of somebody signed in', async () => {
+      for (const way of WAYS) {
+        const page = await context.newPage();
+        pages.set(way, page);
+        await page.goto(`${scene.address(way)}/`);
+        if (page.url().startsWith(scene.server)) {
+          await signIn(page, 'alice', alice.password, (url) => url.origin === scene.address(way));
+        }
+        await page.evaluate(listen, way);
+      }
+      await eventually('all streams', 10_000, () =>
+        WAYS.forEach((way) => (found(way, 'socket'), found(way, 'events'))),
+      );
+      for (const way of WAYS) {
+        const { protocol, extensions } = await heard(way);
+        assert.equal(protocol, 'ticks', way);
+        assert.match(extensions, /permessage-deflate/, way);
+      }
+    });
+
+    it('are refused to pages of other origins, though the browser sends the session along', async () => {
+      const before = scene.upstream.streams.all.length;
+      const page = await context.newPage();
+      await page.goto(`http://direct.test:${scene.upstream.port}/`); // the same site, another origin
+      const address = `${scene.address('direct').replace('http', 'ws')}/socket?name=stranger`;
+      const opened = (url: string) =>
+        page.evaluate(
+          (to) =>
+            new Promise<boolean>((resolve) => {
+              const ws = new WebSocket(to);
+              ws.onopen = () => resolve(true);
+              ws.onclose = () => resolve(false);
+            }),
+          url,
+        );
+      assert.equal(await opened(address), false);
+      assert.equal(scene.upstream.streams.all.length, before);
+      await page.close();
+    });
+
+    it(`go on for ${seconds} s without a gap`, async (t) => {
+      await sleep(seconds * 1000);
+      const atLeast = (seconds * 1000 * 0.8) / TICK_MS;
+      for (const way of WAYS) {
+        const [socket, events, page] = [found(way, 'socket'), found(way, 'events'), await heard(way)];
+        assert.equal(socket.endedAt, undefined, `${way}: the WebSocket ended`);
+        assert.equal(events.endedAt, undefined, `${way}: the event stream ended`);
+        assert.deepEqual([page.closed, page.gaps, page.broken], [undefined, 0, 0], way);
+        assert.ok(socket.echoed >= atLeast, `${way}: ${socket.echoed} of ${socket.sent} messages came back`);
+        assert.ok(page.events >= atLeast, `${way}: ${page.events} of ${events.sent} events arrived`);
+        const slowest = Math.round(socket.slowest);
+        t.diagnostic(`${way}: ${socket.echoed} messages, slowest ${slowest} ms; ${page.events} events`);
+      }
+    });
+
+    it('end within a second of the sign-out where Gatehouse carries them', async (t) => {
+      const page = await context.newPage();
+      const signedOut = performance.now();
+      await page.goto(`${scene.address('direct')}/outpost.goauthentik.io/sign_out`);
+      const ended = () =>
+        CARRIED.flatMap((way) => [found(way, 'socket'), found(way, 'events')]).map((stream) => {
+          assert.ok(stream.endedAt !== undefined, `${stream.name}: the ${stream.kind} stream goes on`);
+          return stream.endedAt - signedOut;
+        });
+      const { value } = await eventually('streams end', 5 * SOON_MS, ended);
+      const latest = Math.round(Math.max(...value));
+      t.diagnostic(`the last one ended ${latest} ms after the sign-out`);
+      assert.ok(latest <= SOON_MS, `${latest} ms`);
+      for (const way of CARRIED) {
+        await eventually(`${way}: the page knows`, SOON_MS, async () => {
+          const { closed, broken } = await heard(way);
+          assert.ok(closed !== undefined && broken > 0);
+        });
+      }
+    });
+
+    it('go on where nginx carries them and only asked at their beginning, but new ones are refused', async () => {
+      const socket = found('asked', 'socket');
+      const { echoed } = socket;
+      await eventually('more messages', 10 * TICK_MS, () => assert.ok(socket.echoed > echoed + 2));
+      assert.equal(found('asked', 'events').endedAt, undefined);
+      await pages.get('asked')!.evaluate(listen, 'late');
+      await eventually('refused', 5_000, async () => assert.ok((await heard('asked')).closed !== undefined));
+      assert.equal(scene.upstream.streams.all.filter((stream) => stream.name === 'late').length, 0);
+    });
+  });
+}
+
+/** Opens both streams from inside a page and echoes what the WebSocket says. */
+function listen(name: string): void {
+  const heard: Heard = { protocol: '', extensions: '', closed: undefined, events: 0, gaps: 0, broken: 0 };
+  window.heard = heard;
+  const ws = new WebSocket(`${location.origin.replace(/^http/, 'ws')}/socket?name=${name}`, ['ticks']);
+  ws.onopen = () => Object.assign(heard, { protocol: ws.protocol, extensions: ws.extensions });
+  ws.onmessage = ({ data }) => ws.send(data as string);
+  ws.onclose = ({ code }) => (heard.closed = code);
+  const events = new EventSource(`/events?name=${name}`);
+  events.onmessage = ({ data }) => {
+    if (Number(data) !== heard.events) heard.gaps++;
+    heard.events++;
+  };
+  events.onerror = () => {
+    heard.broken++;
+    events.close();
+  };
+}

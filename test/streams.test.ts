@@ -1,0 +1,3 @@
+import { testStreams } from './streams.test-helper.ts';
+
+testStreams(20);
