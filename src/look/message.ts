@@ -19,6 +19,8 @@ export interface ErrorPageOptions extends PageSurroundings {
   what: string;
   /** a sentence: what to do */
   todo: string;
+  /** what was found out about the cause, in place of `todo` */
+  findings?: readonly { what: string; todo: string }[];
   /** facts that help to find the cause, shown as label and value; no secrets */
   facts?: readonly (readonly [label: string, value: string])[];
   /** links or forms of the caller */
@@ -27,14 +29,21 @@ export interface ErrorPageOptions extends PageSurroundings {
 
 /** An error a person can meet: code, what happened, what to do, request id. */
 export function errorPage(options: ErrorPageOptions): RenderedPage {
-  const { code, title, what, todo, facts = [], actions = [] } = options;
+  const { code, title, what, todo, findings = [], facts = [], actions = [] } = options;
   return page({
     ...surroundings(options),
     title,
     body: html`<div class="card">
       <h1>${title}</h1>
       <div class="note bad"><p>${what}</p></div>
-      <p>${todo}</p>
+      ${findings.length === 0 && html`<p>${todo}</p>`}
+      ${findings.map(
+        (found) =>
+          html`<div class="note look">
+            <p>${found.what}</p>
+            <p>${found.todo}</p>
+          </div>`,
+      )}
       ${factList([...facts, [texts.errorCode, code]])} ${actionRow(actions)}
     </div>`,
   });

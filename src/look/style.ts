@@ -63,6 +63,7 @@ form.main button{width:100%;margin-top:24px}
 .actions form{margin:0}
 .note{border-radius:6px;padding:12px 14px;margin:16px 0 0;border-left:4px solid}
 .note p{margin:0}
+.note p+p{margin-top:4px}
 .note.bad{background:var(--bad-wash);border-color:var(--bad)}
 .note.look{background:var(--look-wash);border-color:var(--look)}
 .note.good{background:var(--good-wash);border-color:var(--good)}

@@ -24,7 +24,7 @@ const english = {
     title: 'Sign in',
     what: (application: string) =>
       `You have to sign in to ${application}. The address you opened is too long to be taken along.`,
-    todo: 'Sign in in a new window and leave this page open. It goes on to your address when you come back here; if not, reload it.',
+    todo: 'The sign-in opens in a new window. Leave this page open meanwhile: it goes on to your address when you come back to it. If it does not, reload it.',
   },
 
   /** code -> status, title, what happened, what to do */

@@ -138,8 +138,8 @@ const ROWS: Record<string, Row> = {
   'error: a host of no application': {
     question: { target: '/x', host: 'nobody.test' },
     cell({ dialect }, client) {
-      const body = client === 'navigation' || client === 'frame' ? 'page' : 'json';
-      return { status: dialect === 'nginx' ? 403 : 400, body, cookies: 0 };
+      if (dialect === 'nginx') return { status: 403, body: 'text', cookies: 0 };
+      return { status: 400, body: client === 'navigation' || client === 'frame' ? 'page' : 'json', cookies: 0 };
     },
   },
 };

@@ -112,7 +112,8 @@ function toControlPlane(exchange: Exchange, site: Site | undefined): void {
 }
 
 function unknownHost(exchange: Exchange, own: Own | undefined): void {
-  sendUnknownHost(exchange, asksAsNginx(own, exchange.request) ? 403 : 400);
+  const sites = exchange.services.state?.sites.values() ?? [];
+  sendUnknownHost(exchange, sites, asksAsNginx(own, exchange.request));
   report(exchange, 'unknown-host');
 }
 

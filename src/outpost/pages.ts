@@ -5,8 +5,12 @@ import type { HtmlValue } from '../look/html.ts';
 import { denialPage, donePage, errorPage, mainLink, secondLink } from '../look/message.ts';
 import { texts } from '../look/texts.ts';
 import { outpostTexts } from '../look/texts-outpost.ts';
+import type { Finding } from '../look/texts-diagnosis.ts';
 import type { OutpostErrorCode } from '../look/texts-outpost.ts';
-import { cookieHeaders, NO_STORE, sendBody, sendJson, sendPage } from './answer.ts';
+import { cookieHeaders, NO_STORE, sendBody, sendJson, sendPage, sendText } from './answer.ts';
+import type { Diagnosis } from './login/diagnosis.ts';
+import { explainUnknownHost } from './sites/unknown-host.ts';
+import { diagnosisTexts } from '../look/texts-diagnosis.ts';
 import { wantsPage } from './navigation.ts';
 import type { Exchange } from './exchange.ts';
 import type { Generation } from '../contract/paths.ts';
@@ -19,6 +23,8 @@ export interface ProblemOptions {
   status?: number;
   site?: Site | undefined;
   setCookies?: readonly string[];
+  /** what was found out about the cause, in place of what to do in general */
+  findings?: readonly Finding[];
   /** facts that help to find the cause; no secrets */
   facts?: readonly (readonly [string, string])[];
   /** where "try again" leads */
@@ -57,10 +63,11 @@ function answerProblem(exchange: Exchange, text: ProblemText, options: ProblemOp
   const { status, code } = text;
   const flat = [...cookieHeaders(options.setCookies ?? []), ...(status === 503 ? ['Retry-After', '2'] : [])];
   if (!(options.asPage ?? wantsPage(request))) {
-    sendJson(res, status, { error: `${text.what} ${text.todo}`, code, request_id: request.requestId }, flat);
+    const sentences = options.findings?.flatMap((found) => [found.what, found.todo]) ?? [text.todo];
+    sendJson(res, status, { error: [text.what, ...sentences].join(' '), code, request_id: request.requestId }, flat);
     return;
   }
-  const { site, retry, facts } = options;
+  const { site, retry, facts, findings } = options;
   const actions: HtmlValue[] = [
     retry !== undefined && mainLink(retry, outpostTexts.tryAgain),
     retry === undefined &&
@@ -71,30 +78,70 @@ function answerProblem(exchange: Exchange, text: ProblemText, options: ProblemOp
   sendPage(
     res,
     status,
-    errorPage({ code, title, what, todo, actions, ...(facts ? { facts } : {}), ...around(exchange) }),
+    errorPage({
+      code,
+      title,
+      what,
+      todo,
+      actions,
+      ...(findings ? { findings } : {}),
+      ...(facts ? { facts } : {}),
+      ...around(exchange),
+    }),
     flat,
   );
 }
 
-/** No application for this host: the published JSON for programs (spec/outpost.md 3.2), a page for people. */
-export function sendUnknownHost(exchange: Exchange, status = 400): void {
+/** A login that does not hold: a page that says what is wrong, and a line in the log that says it too. */
+export function sendUnheld(
+  exchange: Exchange,
+  site: Site,
+  code: 'login-loop' | 'login-cookie-missing',
+  diagnosis: Diagnosis,
+  retry: string,
+): void {
+  const { request, services } = exchange;
+  const findings = diagnosis.map((found) => found.code);
+  const { host, scheme, peer, trusted } = request;
+  services.log.warn(
+    { provider: site.pk, request: request.requestId, code, findings, host, scheme, peer, trusted },
+    'a login does not hold',
+  );
+  sendProblem(exchange, code, { site, retry, asPage: true, findings: diagnosis });
+}
+
+/**
+ * No application for this host: the published JSON for programs, with what else helps behind it (spec/outpost.md 3.2), a
+ * page for people, a sentence for nginx, which shows nobody more than a status.
+ */
+export function sendUnknownHost(exchange: Exchange, sites: Iterable<Site>, forNginx: boolean): void {
   const { res, request } = exchange;
-  const host = request.host;
+  const { host, peer, trusted } = request;
+  const { findings, near } = explainUnknownHost(request, sites);
+  const sentence = diagnosisTexts.unknownHost.sentence(host);
+  if (forNginx) {
+    sendText(res, 403, [sentence, ...findings.flatMap((found) => [found.what, found.todo])].join(' '));
+    return;
+  }
   if (wantsPage(request)) {
-    sendProblem(exchange, 'unknown-host', { status, facts: [[outpostTexts.host, host]] });
+    const { unknownHost } = diagnosisTexts;
+    const by = `${peer}, ${trusted ? unknownHost.trusted : unknownHost.untrusted}`;
+    const facts = [[outpostTexts.host, host], [unknownHost.peer, by]] as const; // prettier-ignore
+    sendProblem(exchange, 'unknown-host', { site: near, facts, ...(findings.length > 0 ? { findings } : {}) });
     return;
   }
   const body = {
     Message: 'no app for hostname',
     Host: host,
     Detail: `Check the outpost settings and make sure '${host}' is included.`,
+    error: [sentence, ...findings.flatMap((found) => [found.what, found.todo])].join(' '),
+    code: 'unknown-host',
+    request_id: request.requestId,
+    peer,
+    trusted,
+    ...(near === undefined ? {} : { nearest: near.external.origin }),
   };
-  sendBody(
-    res,
-    status,
-    ['Content-Type', 'application/json', ...NO_STORE],
-    `${JSON.stringify(body, undefined, '\t')}\n`,
-  );
+  sendBody(res, 400, ['Content-Type', 'application/json', ...NO_STORE], `${JSON.stringify(body, undefined, '\t')}\n`);
 }
 
 /** Who was refused, and by what. */

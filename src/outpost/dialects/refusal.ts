@@ -4,9 +4,10 @@ import type { Decision } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import { sendToLogin } from '../login/authorize.ts';
+import { diagnoseLoop } from '../login/diagnosis.ts';
 import { isLooping } from '../login/loop-guard.ts';
 import { checkReturnAddress } from '../login/return-address.ts';
-import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
+import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendUnheld } from '../pages.ts';
 import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 
@@ -36,7 +37,8 @@ export async function presentRefusal(
       if (decision.answer === 'challenge') sendChallenge(exchange, site, loginUrl);
       else if (decision.answer === 'frame') sendFramed(exchange, site, loginUrl);
       else if (isLooping(site, decision.reason, exchange.request.headers.cookie)) {
-        sendProblem(exchange, 'login-loop', { site, retry: loginUrl, asPage: true });
+        const diagnosis = diagnoseLoop(site, exchange.request, decision.reason);
+        sendUnheld(exchange, site, 'login-loop', diagnosis, loginUrl);
       } else await sendToLogin(exchange, site, generation, { target, round: 0, purpose: decision.purpose });
       return report(exchange, decision.reason, site);
     }

@@ -6,7 +6,7 @@ import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import { identityHeaders } from '../headers.ts';
 import type { Identity } from '../identify/identify.ts';
-import { sendCodedError, sendProblem } from '../pages.ts';
+import { sendCodedError, sendProblem, sendUnheld } from '../pages.ts';
 import { ATTEMPT_LIFE_S } from '../session/attempt.ts';
 import type { AttemptState } from '../session/attempt.ts';
 import { deleteCookie, findCookie } from '../session/cookies.ts';
@@ -14,6 +14,7 @@ import type { Session } from '../session/session.ts';
 import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 import { sendToLogin } from './authorize.ts';
+import { diagnoseCallback } from './diagnosis.ts';
 import { noteLogin } from './loop-guard.ts';
 import { authorizationError, readCallback, redeem } from './redeem.ts';
 import { checkReturnAddress } from './return-address.ts';
@@ -99,7 +100,8 @@ async function withoutAttempt(
     await sendToLogin(exchange, site, generation, { target, round: state.round + 1, purpose: 'login' });
   } else {
     const retry = `${ownEndpoint(site, generation, '/start')}?rd=${encodeURIComponent(target)}`;
-    sendProblem(exchange, 'login-cookie-missing', { site, retry, asPage: true });
+    const diagnosis = diagnoseCallback(site, exchange.request, exchange.services.now() - state.created);
+    sendUnheld(exchange, site, 'login-cookie-missing', diagnosis, retry);
   }
   report(exchange, 'endpoint', site);
 }

@@ -20,10 +20,13 @@ export function noteLogin(site: Site, cookies: string | undefined): string {
 
 /**
  * Whether a browser without readable session finished that many logins within the last seconds.
- * @param reason why there is no session; an ended one is none that was dropped
+ * @param reason why there is no session; an ended one is none that was dropped, and one that ran out only when it should
+ *   have lived much longer
  */
 export function isLooping(site: Site, reason: Reason, cookies: string | undefined): boolean {
-  return (reason === 'no-session' || reason === 'session-unreadable') && rounds(site, cookies) >= MAX_ROUNDS;
+  const tooSoon = reason === 'session-expired' && site.validity > 3 * WINDOW_S;
+  const dropped = reason === 'no-session' || reason === 'session-unreadable' || tooSoon;
+  return dropped && rounds(site, cookies) >= MAX_ROUNDS;
 }
 
 /** @returns Set-Cookie texts that forget it */

@@ -12,13 +12,14 @@ import type { Identity } from '../identify/identify.ts';
 import type { NormalisedRequest } from '../listen/request.ts';
 import { isRepeatableNavigation, loginAnswer, requestKind } from '../navigation.ts';
 import type { RequestKind } from '../navigation.ts';
-import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendProblem } from '../pages.ts';
+import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendUnheld } from '../pages.ts';
 import { readPreflight } from '../preflight.ts';
 import { renewalDue } from '../session/renewal.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
 import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 import { sendToLogin } from './authorize.ts';
+import { diagnoseLoop } from './diagnosis.ts';
 import { isLooping } from './loop-guard.ts';
 import { checkReturnAddress, readReturnAddress } from './return-address.ts';
 
@@ -88,7 +89,7 @@ async function begin(
   if (answer === 'challenge') sendChallenge(exchange, site, loginUrl);
   else if (answer === 'frame') sendFramed(exchange, site, loginUrl);
   else if (isLooping(site, reason, request.headers.cookie)) {
-    sendProblem(exchange, 'login-loop', { site, retry: loginUrl, asPage: true });
+    sendUnheld(exchange, site, 'login-loop', diagnoseLoop(site, request, reason), loginUrl);
   } else {
     const clear = reason === 'no-session' ? [] : site.cookie.clear(request.headers.cookie);
     await sendToLogin(exchange, site, generation, { target, round: 0, purpose: 'login' }, clear);
