@@ -62,7 +62,7 @@ const bare = (host: string) =>
 function distance(a: string, b: string, limit: number): number {
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
-    const row = new Array<number>(b.length + 1).fill(limit);
+    const row = previous.map(() => limit);
     if (i < limit) row[0] = i;
     let least = limit;
     const last = Math.min(b.length, i + limit);
