@@ -24,6 +24,8 @@ const english = {
   nobody: 'Nobody is signed in.',
   member: (username: string) => `${username} may use the application.`,
   outsider: (username: string, reasons: string) => `${username} may not use the application: ${reasons}.`,
+  outsideOf: (username: string, application: string) =>
+    `${username} may not use ${application}, to which the address belongs.`,
   inGroups: (username: string, groups: string) => `Of the groups that rules name, ${username} is in: ${groups}.`,
   inNoGroup: (username: string) => `${username} is in none of the groups that rules name.`,
 

@@ -118,6 +118,16 @@ describe('access rules', () => {
     assert.equal(winning({ access_rules: [rule('/admin/**', 'deny')] }, '/admin%5Cx'), 'default, rule 0');
   });
 
+  it('decide whether or not the application tells upper and lower case apart', () => {
+    const over = { access_rules: [rule('/Feed', 'public'), rule('/admin/**', 'deny')] };
+    assert.equal(winning(over, '/Feed'), 'rule 0');
+    assert.equal(winning(over, '/feed'), 'default, rule 0', 'not public: it may be another page');
+    assert.equal(winning(over, '/ADMIN/x'), 'default, rule 1', 'refused: it may be the same page');
+    assert.equal(winning(over, '/x'), 'default');
+    assert.equal(winning({ ...over, skip_path_regex: '^/ADMIN/' }, '/ADMIN/x'), 'line 1');
+    assert.equal(winning({ ...over, skip_path_regex: '^/ADMIN/' }, '/admin/x'), 'rule 1');
+  });
+
   it('are not asked about what nobody can read, or what is too long', () => {
     const over = { access_rules: [rule('/**', 'public')] };
     for (const path of ['/a/../b', '/%ff', '/a%252fb', `/${'a'.repeat(MAX_PATH)}`]) {

@@ -40,6 +40,11 @@ export type Winner =
 /** The rules look at no longer paths, in characters: the time a pattern takes grows with the path. */
 export const MAX_PATH = 8192;
 
+/** Some applications tell upper and lower case in paths apart, some do not: what rules say must hold for both. */
+const LETTERS = ['exact', 'folded'] as const;
+const EXACT = ['exact'] as const;
+type Letters = (typeof LETTERS)[number];
+
 const NO_GROUPS: readonly string[] = [];
 const PUBLIC_ASSET: Winner = { kind: 'public_assets', effect: 'public', groups: NO_GROUPS };
 const NO_METHODS: readonly string[] = [];
@@ -58,7 +63,7 @@ export class AccessRules {
   /** every group that a rule names, sorted */
   readonly groups: readonly string[];
   readonly #lines: { patterns: PatternSet; winners: readonly Winner[] } | undefined;
-  readonly #rules: { patterns: PatternSet; list: readonly CompiledRule[] } | undefined;
+  readonly #rules: { exact: PatternSet; folded: PatternSet; list: readonly CompiledRule[] } | undefined;
   readonly #otherwise: Winner;
   /** the place of public assets, if there are any */
   readonly #assetsBelow: string | undefined;
@@ -79,7 +84,9 @@ export class AccessRules {
       this.#lines = { patterns: new PatternSet(lines.map(({ pattern }) => pattern)), winners };
     }
     if (rules.length > 0) {
-      this.#rules = { patterns: new PatternSet(rules.map(({ regex }) => regex)), list: rules.map(({ rule }) => rule) };
+      const patterns = rules.map(({ regex }) => regex);
+      const [exact, folded] = [new PatternSet(patterns), new PatternSet(patterns, 'folded')];
+      this.#rules = { exact, folded, list: rules.map(({ rule }) => rule) };
     }
   }
 
@@ -92,8 +99,9 @@ export class AccessRules {
   }
 
   /**
-   * The rules that decide, at least one. More than one when the path has several readings or the method is not known:
-   * each of them decides for some reading or method, so the request has to satisfy all.
+   * The rules that decide, at least one. More than one when the path has several readings, when rules fit only if upper
+   * and lower case are the same, or when the method is not known: each of them decides in some case, so the request has
+   * to satisfy all.
    * @returns undefined when the path is not known, not readable, or too long for rules to be asked
    */
   winners({ method, path, origin }: Question): readonly Winner[] | undefined {
@@ -102,19 +110,26 @@ export class AccessRules {
     if (only === undefined || path.readings.some((reading) => reading.length > MAX_PATH)) return undefined;
     // methods are case-sensitive, but not all applications know
     const upper = method?.toUpperCase();
-    if (more.length === 0 && upper !== undefined) return [this.#winner(only, upper, origin)];
+    if (more.length === 0 && upper !== undefined) {
+      const winner = this.#winner(only, upper, origin, 'exact');
+      if (this.#rules === undefined || winner.kind === 'skip_path_regex') return [winner];
+      const folded = this.#winner(only, upper, origin, 'folded');
+      return winner === folded ? [winner] : [winner, folded];
+    }
     const found = new Set<Winner>();
     for (const reading of path.readings) {
-      if (upper !== undefined) found.add(this.#winner(reading, upper, origin));
-      else this.#winnersOfAnyMethod(reading, origin, found);
+      for (const letters of this.#rules === undefined ? EXACT : LETTERS) {
+        if (upper !== undefined) found.add(this.#winner(reading, upper, origin, letters));
+        else this.#winnersOfAnyMethod(reading, origin, letters, found);
+      }
     }
     return [...found];
   }
 
-  #winner(reading: string, method: string, origin: string | undefined): Winner {
+  #winner(reading: string, method: string, origin: string | undefined, letters: Letters): Winner {
     const line = this.#line(reading, origin);
     if (line !== undefined) return line;
-    for (const position of this.#rules?.patterns.matches(reading) ?? []) {
+    for (const position of this.#rules?.[letters].matches(reading) ?? []) {
       const rule = this.#rules?.list[position];
       if (rule !== undefined && (rule.methods.length === 0 || rule.methods.includes(method))) return rule.winner;
     }
@@ -122,11 +137,11 @@ export class AccessRules {
   }
 
   /** What decides for each method there may be. There are always more than the rules name. */
-  #winnersOfAnyMethod(reading: string, origin: string | undefined, found: Set<Winner>): void {
+  #winnersOfAnyMethod(reading: string, origin: string | undefined, letters: Letters, found: Set<Winner>): void {
     const line = this.#line(reading, origin);
     if (line !== undefined) return void found.add(line);
     const decided = new Set<string>();
-    for (const position of this.#rules?.patterns.matches(reading) ?? []) {
+    for (const position of this.#rules?.[letters].matches(reading) ?? []) {
       const rule = this.#rules?.list[position];
       if (rule === undefined) continue;
       if (rule.methods.length === 0) return void found.add(rule.winner);

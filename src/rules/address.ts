@@ -37,3 +37,10 @@ export function canonicalOrigin(scheme: 'http' | 'https', authority: string): st
   const host = authority.toLowerCase().replace(DEFAULT_PORT[scheme], '');
   return `${scheme}://${host.replace(/\.(?=:\d+$|$)/, '')}`;
 }
+
+/** @param authority host, with or without port; an IPv6 address is below no domain and stays as it is */
+export function hostName(authority: string): string {
+  const colon = authority.endsWith(']') ? -1 : authority.lastIndexOf(':');
+  const name = colon < 0 ? authority : authority.slice(0, colon);
+  return name.endsWith('.') ? name.slice(0, -1) : name;
+}

@@ -17,16 +17,21 @@ export function regexProblem(pattern: string): string | undefined {
 /** Patterns found anywhere in a text. Built when first asked: most sites of a large installation are never visited. */
 export class PatternSet {
   readonly #patterns: readonly string[];
+  readonly #flags: number;
   #parts: readonly Part[] | undefined;
 
-  /** @param patterns each of them one that {@link regexProblem} has nothing against */
-  constructor(patterns: readonly string[]) {
+  /**
+   * @param patterns each of them one that {@link regexProblem} has nothing against
+   * @param letters `folded`: upper and lower case are the same
+   */
+  constructor(patterns: readonly string[], letters: 'exact' | 'folded' = 'exact') {
     this.#patterns = patterns;
+    this.#flags = letters === 'folded' ? RE2JS.CASE_INSENSITIVE : 0;
   }
 
   /** @returns positions of the patterns found in the text, ascending */
   matches(text: string): readonly number[] {
-    this.#parts ??= build(this.#patterns, 0);
+    this.#parts ??= build(this.#patterns, this.#flags, 0);
     const [only, ...more] = this.#parts;
     if (only === undefined) return NONE;
     const found = only.set.match(text);
@@ -47,9 +52,9 @@ interface Part {
 }
 
 /** Patterns that are too large together are asked in two parts, and so on. */
-function build(patterns: readonly string[], offset: number): readonly Part[] {
+function build(patterns: readonly string[], flags: number, offset: number): readonly Part[] {
   if (patterns.length === 0) return [];
-  const set = new RE2Set(RE2Set.UNANCHORED, 0, MACHINE_MEMORY);
+  const set = new RE2Set(RE2Set.UNANCHORED, flags, MACHINE_MEMORY);
   for (const pattern of patterns) set.add(pattern);
   try {
     set.compile();
@@ -57,6 +62,6 @@ function build(patterns: readonly string[], offset: number): readonly Part[] {
   } catch (error) {
     if (patterns.length === 1) throw error;
     const half = patterns.length >> 1;
-    return [...build(patterns.slice(0, half), offset), ...build(patterns.slice(half), offset + half)];
+    return [...build(patterns.slice(0, half), flags, offset), ...build(patterns.slice(half), flags, offset + half)];
   }
 }

@@ -3,6 +3,7 @@ import { ApplicationsByAddress } from '../../contract/domain-applications.ts';
 import type { DomainApplication } from '../../contract/domain-applications.ts';
 import { headerValue } from '../../contract/headers.ts';
 import type { MetaFacts } from '../headers.ts';
+import { hostName } from '../../rules/address.ts';
 import { readPath } from '../../rules/canonical-path.ts';
 import type { PathReading } from '../../rules/canonical-path.ts';
 import { isBelow } from '../../rules/cookie-domain.ts';
@@ -79,13 +80,6 @@ export function firstClosed(
   open: readonly string[],
 ): SiteApplication | undefined {
   return applications.find(({ slug }) => !open.includes(slug));
-}
-
-/** @param authority host, with or without port; an IPv6 address is below no domain and stays as it is */
-function hostName(authority: string): string {
-  const colon = authority.endsWith(']') ? -1 : authority.lastIndexOf(':');
-  const name = colon < 0 ? authority : authority.slice(0, colon);
-  return name.endsWith('.') ? name.slice(0, -1) : name;
 }
 
 function sameApplications(a: readonly SiteApplication[], b: readonly SiteApplication[]): boolean {

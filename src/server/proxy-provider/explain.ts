@@ -9,15 +9,13 @@ import { canonicalOrigin, readAddress } from '../../rules/address.ts';
 import { readPath } from '../../rules/canonical-path.ts';
 import { readExternalHost } from '../../rules/external-host.ts';
 import { answerOf, judge } from '../../rules/judge.ts';
-import type { Answer, Sender } from '../../rules/judge.ts';
+import type { Answer } from '../../rules/judge.ts';
 import { readSkipLines } from '../../rules/skip-lines.ts';
 import { applicationOfProvider } from '../access/applications.ts';
-import { checkAccess } from '../access/check-access.ts';
-import { userByUsername } from '../directory/users.ts';
 import { notFound } from '../not-found.ts';
 import type { Db } from '../storage/database.ts';
-import type { ApplicationRow, ProviderRow } from '../storage/rows.ts';
-import { ruleGroups } from './person-headers.ts';
+import type { ProviderRow } from '../storage/rows.ts';
+import { senderAt } from './explain-sender.ts';
 import { modeOf, providerById, settingsOf } from './providers.ts';
 import { routeProblem } from './route.ts';
 
@@ -79,7 +77,7 @@ export async function explainAccess(db: Db, id: number, request: ExplainRequest)
     path: readPath(address.rawPath),
     origin: canonicalOrigin(address.scheme, address.authority),
   };
-  const sender = await senderOf(db, provider, application, request.username, rules, steps);
+  const sender = await senderAt(db, { provider, application, rules, address }, request.username, steps);
   describe(provider, settings, rules, question, steps);
 
   const ruling = judge(rules, question, sender);
@@ -99,32 +97,6 @@ function isOwnAddress(provider: ProviderRow, rawPath: string, query: string): bo
   const basePath = readExternalHost(provider.external_host)?.basePath ?? '';
   const below = basePath !== '' && rawPath.startsWith(basePath) ? rawPath.slice(basePath.length) : rawPath;
   return (outpostPath(below) ?? outpostPath(rawPath)) !== undefined || querySignature(query) !== undefined;
-}
-
-async function senderOf(
-  db: Db,
-  provider: ProviderRow,
-  application: ApplicationRow,
-  username: string | undefined,
-  rules: AccessRules,
-  steps: string[],
-): Promise<Sender> {
-  if (username === undefined) {
-    steps.push(texts.nobody);
-    return { kind: 'nobody' };
-  }
-  const user = await userByUsername(db, username);
-  if (user === undefined) throw new InvalidInput({ user: [`There is no user called ${JSON.stringify(username)}.`] });
-  const access = await checkAccess(db, user, application);
-  if (!access.passing) {
-    steps.push(texts.outsider(user.username, access.reasons.join(', ')));
-    return { kind: 'outsider' };
-  }
-  steps.push(texts.member(user.username));
-  const groups = await ruleGroups(db, provider, user);
-  if (groups.length > 0) steps.push(texts.inGroups(user.username, groups.join(', ')));
-  else if (rules.groups.length > 0) steps.push(texts.inNoGroup(user.username));
-  return { kind: 'member', groups };
 }
 
 /** How the path reads, and which rules match. */
