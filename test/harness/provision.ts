@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import type { ProviderSettings } from '../../src/contract/provider-settings.ts';
 import type { Api, Json } from './api.ts';
 import { eventually } from './wait.ts';
 
@@ -20,7 +21,7 @@ export interface ApplicationOptions {
   groups?: string[];
   users?: number[];
   /** our own settings beside the published ones */
-  gatehouse?: { host?: 'backend' | 'original'; sign_out?: 'application' | 'everything' };
+  gatehouse?: Partial<ProviderSettings>;
   /** more provider fields */
   provider?: Json;
   name?: string;
