@@ -16,6 +16,7 @@ export interface Placeholders {
 
 export const SEED_FIXTURE = join(ROOT, 'test/fixtures/seed-nginx-akprox.conf');
 export const NGINX_GUIDE = join(ROOT, 'deploy/nginx/single-application.conf');
+const NGINX_DOMAIN = join(ROOT, 'deploy/nginx/domain-level.conf');
 
 /** The older generation's text (`/akprox`), word for word but for its marked placeholders. */
 export function akproxConfiguration(values: Placeholders): string {
@@ -26,6 +27,30 @@ export function akproxConfiguration(values: Placeholders): string {
     '{{proxy_pass to your application}}': `proxy_pass http://${values.application};`,
     '{{outpost}}': values.outpost,
   });
+}
+
+/** The older generation's text for a whole domain: its other `error_page`, for every host that has no server of its own. */
+export function akproxDomainConfiguration(values: Placeholders & { login: string }): string {
+  return fill(akproxConfiguration(values), {
+    'error_page 401 = @akprox_signin;': '# error_page 401 = @akprox_signin;',
+    '# error_page 401 =302 https://authentik.company/': `error_page 401 =302 https://${values.login}/`,
+  });
+}
+
+/** The newer generation's text for a whole domain, as in deploy/: a server for each application, and that of the login. */
+export function outpostDomainConfiguration(values: Placeholders & { names: string[]; login: string }): string {
+  const text = fill(readFileSync(NGINX_DOMAIN, 'utf8'), {
+    'listen 443 ssl http2;': `listen ${values.listen} ssl http2;`,
+    '/etc/ssl/certs/ssl-cert-snakeoil.pem': values.cert,
+    '/etc/ssl/private/ssl-cert-snakeoil.key': values.key,
+    'proxy_pass http://localhost:5000;': `proxy_pass http://${values.application};`,
+    'http://outpost.company:9000': `http://${values.outpost}`,
+    'return 302 https://login.company.example/': `return 302 https://${values.login}/`,
+    'server_name login.company.example;': `server_name ${values.login.replace(/:\d+$/, '')};`,
+  });
+  const [maps = '', application = '', login = ''] = text.split(/^(?=server \{)/m);
+  const servers = values.names.map((name) => fill(application, { 'app.company.example': name }));
+  return [maps, ...servers, login].join('');
 }
 
 /** The newer generation's text, as we publish it in deploy/. */

@@ -87,6 +87,20 @@ export class Provision {
     return { pk: String(application['pk']), slug: options.slug, provider: pk };
   }
 
+  /** Makes an application on a host, or a path of it, below a domain-level provider. */
+  async boundApplication(
+    provider: number,
+    options: { slug: string; name?: string; host: string; path?: string; groups?: string[] },
+  ): Promise<{ pk: string; place: string }> {
+    const { slug, name = slug, host, path = '/' } = options;
+    const application = await this.api.post('core/applications/', { name, slug });
+    let order = 0;
+    for (const group of options.groups ?? []) await this.#bind(application, { group }, order++);
+    const pk = String(application['pk']);
+    const place = await this.api.post('gatehouse/domain_applications/', { application: pk, provider, host, path });
+    return { pk, place: String(place['pk']) };
+  }
+
   #bind(application: Json, whom: Json, order: number): Promise<Json> {
     return this.api.post('policies/bindings/', { target: String(application['pk']), order, ...whom });
   }

@@ -16,6 +16,7 @@ import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendUnheld } fro
 import { readPreflight } from '../preflight.ts';
 import { renewalDue } from '../session/renewal.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
+import type { SiteApplication } from '../sites/applications.ts';
 import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 import { sendToLogin } from './authorize.ts';
@@ -27,8 +28,7 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
   const { request, res, services } = exchange;
   const target = checkReturnAddress(site, readReturnAddress(request.query), request.hostHeader);
   const destination = target ?? site.external.href;
-  // of several applications below one login the one asked for may be closed to a person who is signed in
-  const identity = target === undefined ? who : identityAt(who, site.applications?.at(target) ?? ONE_APPLICATION);
+  const identity = target === undefined ? who : identityAt(who, applicationsAt(site, generation, target));
 
   const refusal = refusedByRule(site, destination, identity);
   if (refusal !== undefined) {
@@ -52,6 +52,14 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
     case 'nobody':
       await begin(exchange, site, generation, identity.reason, destination);
   }
+}
+
+/**
+ * Of several applications below one login the one asked for may be closed to a person who is signed in. The older
+ * generation's question names no path: to decide by another one than it did would send people round for ever.
+ */
+function applicationsAt(site: Site, generation: Generation, target: string): readonly SiteApplication[] {
+  return site.applications?.at(target, generation !== 'akprox') ?? ONE_APPLICATION;
 }
 
 /** nginx sends everybody here, also those who ask for a manifest or with a preflight. */

@@ -47,9 +47,11 @@ describe('applications asked about', () => {
   for (const [what, hosts, path, expected] of table) it(what, () => assert.equal(asked(hosts, path), expected));
 
   it('reads an address', () => {
-    const at = (address: string) => applications.at(address).map(({ slug }) => slug);
+    const at = (address: string) => applications.at(address, true).map(({ slug }) => slug);
     assert.deepEqual(at('https://shop.example.test:8443/admin?x=1'), ['admin']);
     assert.deepEqual(at('https://wiki.example.test/'), ['wiki']);
     assert.deepEqual(at('https://other.example.test/admin'), ['all']);
+    const whole = applications.at('https://shop.example.test/x', false).map(({ slug }) => slug);
+    assert.deepEqual(whole, ['admin', 'shop']);
   });
 });

@@ -63,11 +63,15 @@ export class SiteApplications {
     return found ?? this.#byAddress.find(this.#authenticationHost, readings);
   }
 
-  /** The applications of an absolute address that was checked before. */
-  at(address: string): readonly SiteApplication[] {
+  /**
+   * The applications of an absolute address that was checked before.
+   * @param pathTold whether reverse proxies that lead here tell paths; if not, all of the host must be open
+   */
+  at(address: string, pathTold: boolean): readonly SiteApplication[] {
     const { hostname, pathname } = new URL(address);
     const path = readPath(pathname);
-    return this.#byAddress.find(hostName(hostname), path.kind === 'plain' ? path.readings : undefined);
+    const readings = pathTold && path.kind === 'plain' ? path.readings : undefined;
+    return this.#byAddress.find(hostName(hostname), readings);
   }
 }
 
