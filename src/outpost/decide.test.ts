@@ -141,7 +141,13 @@ describe('decide', () => {
   });
 
   describe('of several applications of a domain', () => {
-    const application = (slug: string) => ({ slug, name: slug, host: `${slug}.test`, path: '/', meta: site.meta });
+    const application = (slug: string) => ({
+      slug,
+      name: slug,
+      host: `${slug}.test`,
+      path: '/',
+      permitMeta: site.permitMeta,
+    });
     const [wiki, forge] = [application('wiki'), application('forge')];
     const signedIn = (applications: string[] | undefined): Identity => ({
       kind: 'person',

@@ -25,10 +25,15 @@ const META_VERSION: Readonly<Record<Generation, string>> = {
 };
 
 /**
- * All managed headers for one session, made once and sent with each of its requests.
+ * All managed headers for one session.
  * @returns name, value, name, value, … in wire casing; values are safe for Node
  */
 export function identityHeaders(facts: MetaFacts, generation: Generation, session: Session): string[] {
+  return [...personHeaders(facts.managed, generation, session), ...metaHeaders(facts, generation)];
+}
+
+/** What they say about the person: the same at every application of a domain. */
+export function personHeaders(managed: ReadonlySet<string>, generation: Generation, session: Session): string[] {
   const { claims } = session;
   const groups = joinList(claims.groups);
   const values = [
@@ -39,13 +44,8 @@ export function identityHeaders(facts: MetaFacts, generation: Generation, sessio
     claims.name,
     claims.sub,
     session.token,
-    facts.jwks,
-    facts.outpost,
-    facts.provider,
-    facts.application,
-    META_VERSION[generation],
   ];
-  const flat = IDENTITY_HEADERS.flatMap((name, i) => [name, headerValue(values[i] ?? '')]);
+  const flat = values.flatMap((value, i) => [IDENTITY_HEADERS[i] ?? '', headerValue(value)]);
   const given = new Set<string>();
   for (const [name, value] of session.extra) {
     flat.push(canonicalCase(name), headerValue(value));
@@ -58,8 +58,15 @@ export function identityHeaders(facts: MetaFacts, generation: Generation, sessio
       given.add(foldHeaderName(name));
     });
   }
-  pushEmpty(flat, facts.managed, given);
+  pushEmpty(flat, managed, given);
   return flat;
+}
+
+/** What they say about the application: the same for everybody. */
+export function metaHeaders(facts: MetaFacts, generation: Generation): string[] {
+  const values = [facts.jwks, facts.outpost, facts.provider, facts.application, META_VERSION[generation]];
+  const names = IDENTITY_HEADERS.slice(-values.length);
+  return names.flatMap((name, i) => [name, values[i] ?? '']);
 }
 
 /**

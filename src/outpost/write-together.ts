@@ -2,15 +2,15 @@
 import { ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http';
 import { atEndOfTurn } from './end-of-turn.ts';
 
-/** Headers that were checked once and are written many times. */
+/** Headers that were checked once and are written many times: lines of an HTTP/1.1 head, each ended with CRLF. */
 export interface CheckedHeaders {
-  /** name, value, … */
-  readonly flat: readonly string[];
-  /** the same as lines of an HTTP/1.1 head, each ended with CRLF */
   readonly lines: string;
 }
 
-/** @throws TypeError for what Node would not write; callers have cleaned the values (`headerValue`) */
+/**
+ * @param flat name, value, …
+ * @throws TypeError for what Node would not write; callers have cleaned the values (`headerValue`)
+ */
 export function checkHeaders(flat: readonly string[]): CheckedHeaders {
   let lines = '';
   for (let i = 0; i + 1 < flat.length; i += 2) {
@@ -20,7 +20,7 @@ export function checkHeaders(flat: readonly string[]): CheckedHeaders {
     lines += `${name}: ${value}\r\n`;
   }
   // one piece of memory instead of a tree of pieces
-  return { flat, lines: Buffer.from(lines, 'latin1').toString('latin1') };
+  return { lines: Buffer.from(lines, 'latin1').toString('latin1') };
 }
 
 /**
@@ -29,19 +29,31 @@ export function checkHeaders(flat: readonly string[]): CheckedHeaders {
  * in; where that is not there (HTTP/2), the ordinary way is taken. Headers set on `res` before are not written.
  * @param rest further headers: name, value, …
  */
-export function permitTogether(res: ServerResponse, checked: CheckedHeaders, rest: readonly string[]): void {
+export function permitTogether(res: ServerResponse, checked: readonly CheckedHeaders[], rest: readonly string[]): void {
   res.statusCode = 200; // what is logged
   atEndOfTurn(() => {
     try {
       if (res.headersSent) throw new Error('answered in between');
-      if (storesHeads(res)) res._storeHeader(`HTTP/1.1 200 OK\r\n${checked.lines}`, rest);
-      else res.writeHead(200, [...checked.flat, ...rest]);
+      let lines = '';
+      for (const part of checked) lines += part.lines;
+      if (storesHeads(res)) res._storeHeader(`HTTP/1.1 200 OK\r\n${lines}`, rest);
+      else res.writeHead(200, [...pairs(lines), ...rest]);
       res.end();
     } catch {
       // something answered in between, after an error: the client must not take half an answer for a whole one
       res.destroy();
     }
   });
+}
+
+function pairs(lines: string): string[] {
+  return lines
+    .split('\r\n')
+    .slice(0, -1)
+    .flatMap((line) => {
+      const colon = line.indexOf(': ');
+      return [line.slice(0, colon), line.slice(colon + 2)];
+    });
 }
 
 interface StoresHeads {

@@ -21,7 +21,10 @@ export function sendPermit(
 ): void {
   const { res, request } = exchange;
   const { live, setCookies, application } = decision;
-  const checked = live === undefined ? site.anonymous[generation] : live.permitHeaders(generation, application);
+  const checked =
+    live === undefined
+      ? [site.anonymous[generation]]
+      : [live.permitHeaders(generation), (application ?? site).permitMeta[generation]];
   // as published; it is what the client said itself
   const rest = ['User-Agent', request.headers.userAgent ?? '', 'Content-Length', '0', ...more];
   // of two halves nginx would pass one, and the others none or both by their configuration

@@ -69,7 +69,7 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
     scheme: request.scheme,
     peer: request.peer,
     trusted: request.trusted,
-    identity: live === undefined ? NO_IDENTITY : live.headers('outpost'),
+    identity: live === undefined ? NO_IDENTITY : live.identityHeaders(),
     managed: site.meta.managed,
     setCookies: decision.setCookies,
     limits: services.carryLimits,

@@ -1,32 +1,21 @@
 /** Opened sessions, kept while they are used: opening a cookie costs more than all the rest of a decision. */
 import { LRUCache } from 'lru-cache';
 import type { Generation } from '../../contract/paths.ts';
-import { identityHeaders } from '../headers.ts';
+import { identityHeaders, personHeaders } from '../headers.ts';
 import { prepareHeaders } from '../proxy/target.ts';
 import type { PreparedHeaders } from '../proxy/target.ts';
-import type { SiteApplication } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
 import { checkHeaders } from '../write-together.ts';
 import type { CheckedHeaders } from '../write-together.ts';
 import type { Standing } from './revocations.ts';
 import type { Session } from './session.ts';
 
-/** What was prepared for one application. */
-interface Prepared {
-  headers: Partial<Record<Generation, PreparedHeaders>>;
-  permits: Partial<Record<Generation, CheckedHeaders>>;
-}
-
-/** Prepared for so many applications of a domain at once; people seldom use more, and memory is bounded. */
-const MAX_APPLICATIONS = 16;
-
 /** An opened session at its site. One per cookie value; replaced content when the claims are refreshed. */
 export class LiveSession {
   readonly site: Site;
   #session: Session;
-  #prepared: Prepared = { headers: {}, permits: {} };
-  /** at domain level, where headers name the application */
-  #preparedFor: Map<SiteApplication, Prepared> | undefined;
+  #identity: PreparedHeaders | undefined;
+  #permits: Partial<Record<Generation, CheckedHeaders>> | undefined;
   /** standing as found at this version of the revocations */
   standing: Standing = 'live';
   seenVersion = -1;
@@ -43,40 +32,25 @@ export class LiveSession {
   /** Takes over fresh claims of the same person. */
   replace(session: Session): void {
     this.#session = session;
-    this.#prepared = { headers: {}, permits: {} };
-    this.#preparedFor = undefined;
+    this.#identity = undefined;
+    this.#permits = undefined;
     this.seenVersion = -1;
   }
 
-  /**
-   * The headers of a forward-auth answer.
-   * @param application of a domain, which the headers name then; otherwise the site's own
-   */
-  permitHeaders(generation: Generation, application?: SiteApplication): CheckedHeaders {
-    const { permits } = this.#preparedAt(application);
-    return (permits[generation] ??= checkHeaders(this.#identityHeaders(generation, application)));
+  /** What a forward-auth answer says about the person. */
+  permitHeaders(generation: Generation): CheckedHeaders {
+    const permits = (this.#permits ??= {});
+    const known = permits[generation];
+    if (known !== undefined) return known;
+    const made = checkHeaders(personHeaders(this.site.meta.managed, generation, this.#session));
+    permits[generation] = made;
+    this.#session = { ...this.#session, token: partOf(made.lines, this.#session.token) };
+    return made;
   }
 
-  /** The headers of a request in proxy mode. */
-  headers(generation: Generation, application?: SiteApplication): PreparedHeaders {
-    const { headers } = this.#preparedAt(application);
-    return (headers[generation] ??= prepareHeaders(this.#identityHeaders(generation, application)));
-  }
-
-  #identityHeaders(generation: Generation, application: SiteApplication | undefined): string[] {
-    return identityHeaders(application?.meta ?? this.site.meta, generation, this.#session);
-  }
-
-  #preparedAt(application: SiteApplication | undefined): Prepared {
-    if (application === undefined) return this.#prepared;
-    const preparedFor = (this.#preparedFor ??= new Map());
-    let prepared = preparedFor.get(application);
-    if (prepared === undefined) {
-      if (preparedFor.size >= MAX_APPLICATIONS) preparedFor.clear();
-      prepared = { headers: {}, permits: {} };
-      preparedFor.set(application, prepared);
-    }
-    return prepared;
+  /** All headers of a request in proxy mode. */
+  identityHeaders(): PreparedHeaders {
+    return (this.#identity ??= prepareHeaders(identityHeaders(this.site.meta, 'outpost', this.#session)));
   }
 
   /** name for logs, as published: preferred_username, else sub */
@@ -85,17 +59,26 @@ export class LiveSession {
   }
 }
 
+/** The same text, sharing the memory of a longer one: the token is a quarter of all that is kept of a session. */
+function partOf(whole: string, text: string): string {
+  const at = whole.indexOf(text);
+  return at < 0 ? text : whole.slice(at, at + text.length);
+}
+
 export interface CacheLimits {
   count: number;
   bytes: number;
 }
 
-/** Fits the memory budget of a worker (design/architecture.md 6): 100 MB with everything a session brings along. */
-const DEFAULT_LIMITS: CacheLimits = { count: 16_384, bytes: 64 * 1024 * 1024 };
+/**
+ * Fits the memory budget of a worker (design/architecture.md 6): 100 MB with everything a session brings along, about
+ * 20,000 sessions of usual size.
+ */
+const DEFAULT_LIMITS: CacheLimits = { count: 32_768, bytes: 90_000_000 };
 
-/** Parsed claims, prepared headers and the objects around them, per byte of token. */
-const BYTES_PER_TOKEN_BYTE = 4;
-const BYTES_PER_ENTRY = 2048;
+/** Claims, headers and the objects around them (measured: 4.0 kB with a token and a cookie of 1 kB each). */
+const BYTES_PER_TOKEN_BYTE = 2;
+const BYTES_PER_ENTRY = 1500;
 
 /** So many last characters of a cookie value find it: the authentication tag and some more. The whole decides. */
 const KEY_LENGTH = 32;

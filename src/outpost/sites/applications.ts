@@ -4,6 +4,8 @@ import type { DomainApplication } from '../../contract/domain-applications.ts';
 import { headerValue } from '../../contract/headers.ts';
 import type { MetaFacts } from '../headers.ts';
 import { hostName } from '../../rules/address.ts';
+import { permitMeta } from './permit-meta.ts';
+import type { PermitMeta } from './permit-meta.ts';
 import { readPath } from '../../rules/canonical-path.ts';
 import type { PathReading } from '../../rules/canonical-path.ts';
 import { isBelow } from '../../rules/cookie-domain.ts';
@@ -11,7 +13,7 @@ import { isBelow } from '../../rules/cookie-domain.ts';
 /** An application with rules of its own. */
 export interface SiteApplication extends DomainApplication {
   /** what the headers say about it */
-  readonly meta: MetaFacts;
+  readonly permitMeta: PermitMeta;
 }
 
 /** Where sites have one application only, there is nothing to tell apart. */
@@ -36,7 +38,7 @@ export class SiteApplications {
   constructor({ bound, own, domain, authenticationHost, meta }: SiteApplicationsOptions) {
     const place = (application: DomainApplication): SiteApplication => ({
       ...application,
-      meta: { ...meta, application: headerValue(application.slug) },
+      permitMeta: permitMeta({ ...meta, application: headerValue(application.slug) }),
     });
     this.#byAddress = new ApplicationsByAddress(bound.map(place), place({ ...own, host: '', path: '/' }));
     this.#domain = domain;

@@ -21,6 +21,8 @@ import type { ClientPolicy } from './client-policy.ts';
 import { SiteApplications } from './applications.ts';
 import { rewriteEndpoints } from './endpoints.ts';
 import type { Endpoints } from './endpoints.ts';
+import { permitMeta } from './permit-meta.ts';
+import type { PermitMeta } from './permit-meta.ts';
 import { checkHeaders } from '../write-together.ts';
 import type { CheckedHeaders } from '../write-together.ts';
 
@@ -38,6 +40,8 @@ export interface Site {
   readonly rules: AccessRules;
   readonly clients: ClientPolicy;
   readonly meta: MetaFacts;
+  /** what forward-auth answers say about the site itself */
+  readonly permitMeta: PermitMeta;
   /** at domain level, where applications are bound to hosts of the domain */
   readonly applications: SiteApplications | undefined;
   /** headers of an allowed request of nobody */
@@ -129,6 +133,7 @@ export function buildSite(
     clients: clientPolicy(provider.gatehouse, external.basePath),
     meta,
     applications: applicationsOf(provider, external, domain, meta),
+    permitMeta: permitMeta(meta),
     anonymous: {
       outpost: checkHeaders(anonymousHeaders(meta, 'outpost')),
       akprox: checkHeaders(anonymousHeaders(meta, 'akprox')),
