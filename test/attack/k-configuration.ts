@@ -1,5 +1,7 @@
 /** Rule K: configuration is input too. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { all, ask, one, story, type Answer } from './support/ask.ts';
 import type { Case } from './support/case.ts';
 import { enter, type Env } from './support/env.ts';
@@ -17,6 +19,15 @@ function inert(answer: Answer): void {
   assert.ok(!/script-src[^;]*(\*|https?:|data:)/.test(policy), policy);
   assert.equal(one(answer, 'x-content-type-options'), 'nosniff', story(answer));
   assert.match(one(answer, 'cache-control'), /no-store/, story(answer));
+}
+
+/** Runs `gatehouse config` from the sources under attack. */
+function config(env: Env, target: string, provider: string, ...more: string[]) {
+  const line = [join(env.gatehouse.root, 'src/main.ts'), 'config', target, '--provider', provider, ...more];
+  return spawnSync(process.execPath, line, {
+    encoding: 'utf8',
+    env: { GATEHOUSE_HOST: env.gatehouse.server, GATEHOUSE_TOKEN: env.gatehouse.api.token },
+  });
 }
 
 async function isRefused(env: Env, method: string, path: string, body: unknown): Promise<void> {
@@ -200,6 +211,39 @@ export const cases: Case[] = [
         const answer = await ask({ port: env.port, host, path, headers: [['Accept', 'application/json']] });
         const type = all(answer, 'content-type').join();
         assert.ok(!/<script>alert|<img src=x/.test(answer.text) || type.startsWith('application/json'), story(answer));
+      }
+    },
+  },
+  {
+    id: 'K7',
+    rule: 'K',
+    title: 'names and hosts cannot break out of a generated configuration',
+    async run(env) {
+      const path = `providers/proxy/${env.applications.two.provider}/`;
+      const { name, mode, internal_host } = await env.gatehouse.api.get(path);
+      const neutral = new Map<string, number>();
+      try {
+        for (const hostile of [
+          'plain',
+          'a"; } return 200; # {{ env "PATH" }} {$HOME} $(id) `id`',
+          'a\nreturn 200;\r\n- b: c',
+        ]) {
+          await env.gatehouse.api.patch(path, { name: hostile, mode, internal_host });
+          for (const target of ['nginx', 'traefik', 'caddy', 'haproxy']) {
+            const { status, stdout, stderr } = config(env, target, hostile);
+            assert.equal(status, 0, stderr);
+            const lines = stdout.split('\n').length;
+            assert.equal(lines, neutral.get(target) ?? lines, `${target}: ${hostile} makes lines of its own`);
+            neutral.set(target, lines);
+            assert.doesNotMatch(stdout, /\{\{|\{\$|return 200;|\$\(|`id`/, target);
+          }
+        }
+      } finally {
+        await env.gatehouse.api.patch(path, { name: String(name), mode, internal_host });
+      }
+      for (const upstream of ['http://x;return200;', 'http://${HOME}', 'http://a"b', 'http://a{b}', 'http://x/;y']) {
+        const { status, stdout } = config(env, 'nginx', String(name), '--upstream', upstream);
+        assert.deepEqual([status, stdout], [1, ''], upstream);
       }
     },
   },

@@ -412,6 +412,18 @@ export const switches: readonly Switch[] = [
     noticed: ['K3'],
   },
   {
+    rule: 'K',
+    title: 'names stand in configurations as they are',
+    edits: [edit('commands/config/values.ts', ".replace(/[^\\p{L}\\p{N} ._-]/gu, '?')", '')],
+    noticed: ['K7'],
+  },
+  {
+    rule: 'K',
+    title: 'a host in a configuration may be anything a URL may hold',
+    edits: [edit('commands/config/values.ts', 'if (!bare || !isHost(url.hostname))', 'if (!bare)')],
+    noticed: ['K7'],
+  },
+  {
     rule: 'L',
     title: 'an unknown name costs no password hash',
     edits: [
