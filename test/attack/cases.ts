@@ -13,6 +13,7 @@ import { cases as k } from './k-configuration.ts';
 import { cases as l } from './l-login.ts';
 import { cases as m } from './m-authorization.ts';
 import { cases as n } from './n-behind-nginx.ts';
+import { cases as o } from './o-relaying.ts';
 import type { Case } from './support/case.ts';
 
-export const cases: readonly Case[] = [a, b, c, d, n, e, f, g, h, j, k, m, l, i].flat();
+export const cases: readonly Case[] = [a, b, c, d, n, o, e, f, g, h, j, k, m, l, i].flat();

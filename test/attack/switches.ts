@@ -97,11 +97,93 @@ export const switches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/dialects/proxy-mode.ts',
-        "if (decision.verdict === 'allow') return pass",
-        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] });\n  if (decision.verdict === 'allow') return pass",
+        "if (decision.verdict !== 'allow') {",
+        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] });\n  if (decision.verdict !== 'allow') {",
       ),
     ],
     noticed: ['B6'],
+  },
+  {
+    rule: 'B',
+    title: 'the page "you are signed out" is a permission for reverse proxies that relay',
+    edits: [edit('outpost/dialects/relayed.ts', 'status < 300 ? 401 : status', 'status')],
+    noticed: ['B21'],
+  },
+  {
+    rule: 'B',
+    title: 'headers of a wrong set-up are told as they are',
+    edits: [
+      edit(
+        'contract/misconfiguration.ts',
+        'if (!TELLING_HEADERS.has(name.toLowerCase())) return LEFT_OUT;',
+        "if (name === '') return LEFT_OUT;",
+      ),
+    ],
+    noticed: ['B23'],
+  },
+  {
+    rule: 'B',
+    title: 'every request of a wrong set-up is an event',
+    edits: [edit('supervise/problems.ts', 'at - last < quietMs', 'at - last < 0')],
+    noticed: ['B23'],
+  },
+  {
+    rule: 'C',
+    title: 'what follows the prefix of Envoy is resolved before it is read',
+    edits: [
+      edit(
+        'outpost/dialects/envoy.ts',
+        "const path = rest.slice(ENVOY_PATH.length) || '/';",
+        "const path = new URL(`http://x${rest.slice(ENVOY_PATH.length) || '/'}`).pathname;",
+      ),
+    ],
+    noticed: ['C21'],
+  },
+  {
+    rule: 'C',
+    title: 'a fragment is part of the path',
+    edits: [edit('rules/canonical-path.ts', 'const FORBIDDEN = /[\\\\# ]/;', 'const FORBIDDEN = /[\\\\]/;')],
+    noticed: ['C22'],
+  },
+  {
+    rule: 'D',
+    title: 'of two original addresses the last one counts',
+    edits: [
+      edit(
+        'outpost/listen/normalise.ts',
+        "headers.forwardedUri = once(headers.forwardedUri, 'X-Forwarded-Uri', value)",
+        'headers.forwardedUri = value',
+      ),
+    ],
+    noticed: ['D23'],
+  },
+  {
+    rule: 'D',
+    title: 'strangers name the original address',
+    edits: [
+      edit('outpost/listen/normalise.ts', 'if (trusted) headers.forwardedUri =', 'headers.forwardedUri ='),
+      edit('outpost/listen/normalise.ts', 'if (trusted) forwardedHost =', 'forwardedHost ='),
+    ],
+    noticed: ['D21'],
+  },
+  {
+    rule: 'D',
+    title: 'a forwarded host counts beside the Host of Envoy',
+    edits: [edit('outpost/handle.ts', 'check === ENVOY && request.host', 'check === null && request.host')],
+    noticed: ['D22'],
+  },
+  {
+    rule: 'E',
+    title: 'the original address leads wherever it says',
+    edits: [
+      edit(
+        'outpost/dialects/refusal.ts',
+        'checkReturnAddress(site, asked) ?? site.external.href',
+        'asked.replace(site.external.origin, "http:")',
+      ),
+      edit('outpost/login/callback.ts', 'checkReturnAddress(site, state.target) ?? site.external.href', 'state.target'),
+    ],
+    noticed: ['E21'],
   },
   {
     rule: 'C',
