@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
+import type { RequestType } from './metrics.ts';
 import { verdictOf } from './reasons.ts';
 import type { Reason } from './reasons.ts';
 
@@ -35,8 +36,17 @@ const SECRET_HEADERS: ReadonlySet<string> = new Set([
   'cookie',
   'proxy-authorization',
   'set-cookie',
+  'x-api-key',
+  'x-auth-token',
+  'x-authentik-csrf',
   'x-authentik-jwt',
+  'x-csrf-token',
   'x-gatehouse-link',
+]);
+
+/** Fields of headers that hold addresses, whose parameters may be secret. */
+const ADDRESS_FIELDS: ReadonlySet<string> = new Set([
+  ...['referer', 'x_original_url', 'x_original_uri', 'x_forwarded_uri', 'x_auth_request_redirect'],
 ]);
 
 const MAX_VALUE = 512;
@@ -83,6 +93,10 @@ export interface AccessEntry {
   host: string;
   scheme: string;
   status: number;
+  /** bytes of the answer's body; undefined = not known, of the identity server's answers */
+  size: number | undefined;
+  /** `ping` and `static` are logged under a logger of their own, as published */
+  type: RequestType;
   /** ms */
   runtime: number;
   /** address of the client */
@@ -104,6 +118,7 @@ export interface AccessEntry {
 export class AccessLog {
   readonly #sink: DestinationStream | undefined;
   readonly #bindings: string;
+  readonly #httpBindings: string;
   readonly #headers: ReadonlyMap<string, string>;
   /** lengths of the copied headers' names: most headers are skipped by that */
   readonly #lengths: ReadonlySet<number>;
@@ -118,8 +133,13 @@ export class AccessLog {
   /** @param headers names of request headers to copy (`AUTHENTIK_LOG__HTTP_HEADERS`) */
   constructor(log: Logger, headers: readonly string[]) {
     this.#sink = log.isLevelEnabled('info') ? streamOf(log) : undefined;
-    const bindings = { ...log.bindings(), pid: process.pid, logger: 'authentik.outpost.proxyv2.application' };
-    this.#bindings = JSON.stringify(bindings).slice(1, -1);
+    const bindings = (logger: string) =>
+      JSON.stringify({ ...log.bindings(), pid: process.pid, logger: `authentik.outpost.proxyv2.${logger}` }).slice(
+        1,
+        -1,
+      );
+    this.#bindings = bindings('application');
+    this.#httpBindings = bindings('http');
     const names = headers.map((name) => name.toLowerCase()).filter((name) => !SECRET_HEADERS.has(name));
     this.#headers = new Map(names.map((name) => [name, name.replaceAll('-', '_')]));
     this.#lengths = new Set(names.map((name) => name.length));
@@ -128,12 +148,13 @@ export class AccessLog {
   write(entry: AccessEntry): void {
     if (this.#sink === undefined) return;
     const { provider, user, reason } = entry;
-    let line = this.#opening(entry.at);
+    let line = entry.type === 'app' ? this.#opening(entry.at) : beginning(entry.at, this.#httpBindings);
     if (provider !== undefined) line += `,"name":${this.#provider.of(provider)}`;
     // methods are tokens and request numbers are ours: nothing in them to escape
     line +=
       `,"remote":${this.#remote.of(entry.remote)},"host":${this.#host.of(entry.host)},"runtime":"${threeDecimals(entry.runtime)}"` +
       `,"method":"${entry.method}","scheme":"${entry.scheme}","status":${entry.status}`;
+    if (entry.size !== undefined) line += `,"size":${entry.size}`;
     if (user !== undefined) line += `,"user":${this.#user.of(user)}`;
     line += `,"verdict":"${verdictOf(reason)}","reasons":["${reason}"],"request_id":"${entry.requestId}"`;
     const raw = entry.rawHeaders;
@@ -141,7 +162,9 @@ export class AccessLog {
       const name = raw[i] as string;
       if (!this.#lengths.has(name.length)) continue;
       const field = this.#headers.get(name.toLowerCase());
-      if (field !== undefined) line += `,${quote(field)}:${quote(clip(raw[i + 1] as string))}`;
+      if (field === undefined) continue;
+      const value = raw[i + 1] as string;
+      line += `,${quote(field)}:${quote(ADDRESS_FIELDS.has(field) ? redactTarget(value) : clip(value))}`;
     }
     this.#sink.write(`${line},"event":${this.#target.of(entry.target)}}\n`);
   }
@@ -150,10 +173,14 @@ export class AccessLog {
   #opening(now: number): string {
     if (now !== this.#stampedAt) {
       this.#stampedAt = now;
-      this.#stamp = `{"level":"info","timestamp":"${new Date(now).toISOString()}",${this.#bindings}`;
+      this.#stamp = beginning(now, this.#bindings);
     }
     return this.#stamp;
   }
+}
+
+function beginning(now: number, bindings: string): string {
+  return `{"level":"info","timestamp":"${new Date(now).toISOString()}",${bindings}`;
 }
 
 /** Remembers one result: of two lines in a row, most parts are the same. */

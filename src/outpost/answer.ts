@@ -12,9 +12,16 @@ export function sendEmpty(res: ServerResponse, status: number, flat: Flat = []):
 }
 
 export function sendBody(res: ServerResponse, status: number, flat: Flat, body: string): void {
-  res.writeHead(status, [...flat, 'Content-Length', String(Buffer.byteLength(body))]);
+  const size = Buffer.byteLength(body);
+  sizes.set(res, size);
+  res.writeHead(status, [...flat, 'Content-Length', String(size)]);
   res.end(body);
 }
+
+const sizes = new WeakMap<ServerResponse, number>();
+
+/** Bytes of the body an answer of this file has, for the access log. */
+export const sizeOf = (res: ServerResponse): number => sizes.get(res) ?? 0;
 
 /** Plain text as the published outpost sends it (spec/outpost.md 3.2). */
 export function sendText(res: ServerResponse, status: number, text: string, flat: Flat = []): void {

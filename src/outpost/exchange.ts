@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { CodedError } from '../contract/errors.ts';
 import type { SignOutReport } from '../contract/extension.ts';
+import { sizeOf } from './answer.ts';
 import type { BackChannel } from './back-channel.ts';
 import type { Refresher } from './identify/refresh.ts';
 import type { Peers } from './listen/peers.ts';
@@ -76,6 +77,7 @@ export interface Exchange {
  * Notes a request, to be counted and logged, once its answer is written.
  * @param reason why it was answered so
  * @param user who was signed in
+ * @param size bytes of the body, where it is none of our own
  */
 export function report(
   { services, request, res, started }: Exchange,
@@ -83,6 +85,7 @@ export function report(
   site?: Site,
   user?: string,
   type: RequestType = 'app',
+  size: number = sizeOf(res),
 ): void {
   services.reports.add({
     at: services.now(),
@@ -91,6 +94,7 @@ export function report(
     host: request.host,
     scheme: request.scheme,
     status: res.statusCode,
+    size: reason === 'control-plane' ? undefined : size,
     runtime: performance.now() - started,
     remote: request.clientAddress,
     provider: site?.provider.name,

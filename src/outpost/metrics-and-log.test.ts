@@ -111,6 +111,8 @@ describe('AccessLog', () => {
     host: 'app.test',
     scheme: 'https',
     status: 200,
+    size: 321,
+    type: 'app',
     runtime: 1.23456,
     remote: '192.0.2.1',
     provider: 'App',
@@ -123,7 +125,7 @@ describe('AccessLog', () => {
   function lines(level: string): { log: AccessLog; written: string[] } {
     const written: string[] = [];
     const { log } = processLog(level, 'test', { write: (line) => void written.push(line) });
-    return { log: new AccessLog(log, ['User-Agent', 'Cookie', 'Authorization']), written };
+    return { log: new AccessLog(log, ['User-Agent', 'Cookie', 'Authorization', 'Referer']), written };
   }
 
   it('writes the published fields and no secret, whatever headers are asked for', () => {
@@ -138,6 +140,7 @@ describe('AccessLog', () => {
     assert.deepEqual([line['name'], line['user'], line['status'], line['remote']], ['App', 'alice', 200, '192.0.2.1']);
     assert.equal(line['timestamp'], '2026-01-02T03:04:05.006Z');
     assert.deepEqual([line['verdict'], line['reasons']], ['allow', ['session']]);
+    assert.equal(line['size'], 321);
     assert.ok(!written[0]!.includes('secret'));
   });
 
@@ -153,6 +156,25 @@ describe('AccessLog', () => {
         assert.equal(written[0]!.indexOf('\n'), written[0]!.length - 1);
       }),
     );
+  });
+
+  it('takes secrets out of addresses in headers too', () => {
+    const { log, written } = lines('info');
+    const referer = 'https://app.test/outpost.goauthentik.io/callback?code=secret&state=secret&x=1';
+    log.write({ ...entry, target: '/', rawHeaders: ['referer', referer] });
+    const line = JSON.parse(written[0]!) as Record<string, unknown>;
+    assert.match(String(line['referer']), /^https:\/\/app\.test\/.*code=\[redacted\]&state=\[redacted\]&x=1$/);
+    assert.ok(!written[0]!.includes('secret'));
+  });
+
+  it('names another logger for pings, and no size that is not known', () => {
+    const { log, written } = lines('info');
+    log.write({ ...entry, type: 'ping', size: 0 });
+    log.write({ ...entry, size: undefined });
+    const [ping, passed] = written.map((text) => JSON.parse(text) as Record<string, unknown>);
+    assert.deepEqual([ping?.['logger'], ping?.['size']], ['authentik.outpost.proxyv2.http', 0]);
+    assert.equal(passed !== undefined && 'size' in passed, false);
+    assert.equal(passed?.['logger'], 'authentik.outpost.proxyv2.application');
   });
 
   it('writes nothing when the level is higher', () => {

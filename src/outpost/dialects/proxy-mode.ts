@@ -82,7 +82,7 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
       services.openAnswers.delete(res);
       const seconds = outcome.duration / 1000;
       services.metrics.upstream(request.method, request.scheme, site.external.host, upstream.authority, seconds);
-      report(exchange, reason, site, live?.user);
+      report(exchange, reason, site, live?.user, 'app', outcome.bytes || undefined);
     },
   };
   if (live !== undefined) services.openAnswers.add(res, live);

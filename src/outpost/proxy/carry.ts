@@ -49,6 +49,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #limits: CarryLimits;
+  #bytes = 0;
   readonly #onDone: ((outcome: CarryOutcome) => void) | undefined;
   readonly #fail: (error: CodedError) => void;
   readonly #started = performance.now();
@@ -166,6 +167,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#done) return;
+    this.#bytes += chunk.length;
     if (!this.#flushed && this.#first === undefined) {
       this.#first = chunk;
       return;
@@ -258,7 +260,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
       limitSilence(this.#res, 0);
     }
     ownLimits(this.#res, this.#limits.clientReceives);
-    this.#onDone?.({ duration: performance.now() - this.#started, result });
+    this.#onDone?.({ duration: performance.now() - this.#started, bytes: this.#bytes, result });
   }
 }
 

@@ -58,6 +58,8 @@ export const DEFAULT_LIMITS: CarryLimits = {
 export interface CarryOutcome {
   /** ms from the start of carrying to the last byte */
   readonly duration: number;
+  /** of the answer's body, as the application sent it */
+  readonly bytes: number;
   readonly result: 'complete' | 'client-gone' | 'upstream-failed';
 }
 
