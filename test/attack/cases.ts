@@ -14,6 +14,7 @@ import { cases as l } from './l-login.ts';
 import { cases as m } from './m-authorization.ts';
 import { cases as n } from './n-behind-nginx.ts';
 import { cases as o } from './o-relaying.ts';
+import { cases as p } from './p-websockets.ts';
 import type { Case } from './support/case.ts';
 
-export const cases: readonly Case[] = [a, b, c, d, n, o, e, f, g, h, j, k, m, l, i].flat();
+export const cases: readonly Case[] = [a, b, c, d, n, o, e, f, g, h, j, p, k, m, l, i].flat();

@@ -440,6 +440,44 @@ export const switches: readonly Switch[] = [
     noticed: ['I9'],
   },
   {
+    rule: 'I',
+    title: 'WebSockets are left alone',
+    edits: [edit('outpost/dialects/proxy-mode.ts', 'services.openAnswers.add(connection, live)', 'undefined')],
+    noticed: ['I20'],
+  },
+  {
+    rule: 'J',
+    title: 'every page may open a WebSocket',
+    edits: [
+      edit('outpost/dialects/proxy-mode.ts', 'upgrade !== undefined && !originAllowed(', '!originAllowed([] || '),
+    ],
+    noticed: ['J20'],
+  },
+  {
+    rule: 'J',
+    title: 'a protocol of requests is one like others',
+    edits: [edit('outpost/listen/upgrade.ts', ' && !CARRIES_REQUESTS.test(name)', '')],
+    noticed: ['J21'],
+  },
+  {
+    rule: 'J',
+    title: 'every 101 is believed',
+    edits: [edit('outpost/proxy/upgrade.ts', 'if (problem !== undefined) {', 'if (problem === null) {')],
+    noticed: ['J23'],
+  },
+  {
+    rule: 'A',
+    title: 'an upgrade brings its own headers',
+    edits: [
+      edit(
+        'outpost/proxy/upgrade.ts',
+        'requestHeaders: requestHeaders(req.rawHeaders, target),',
+        "requestHeaders: [...requestHeaders(req.rawHeaders, target), 'X-Copy', String(req.headers['x-authentik-username'])],",
+      ),
+    ],
+    noticed: ['A20'],
+  },
+  {
     rule: 'D',
     title: 'a check may name two applications',
     edits: [

@@ -13,9 +13,14 @@ export function originAllowed(rawHeaders: readonly string[], own: string, allowe
   if (allowed.includes('*')) return true;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     if (rawHeaders[i]!.toLowerCase() !== 'origin') continue;
-    // `null` and everything that is no address stay what they are: equal to nothing
-    const origin = URL.parse(rawHeaders[i + 1]!)?.origin ?? '';
-    if (origin !== own && !(origin !== 'null' && allowed.includes(origin))) return false;
+    const origin = readOrigin(rawHeaders[i + 1]!);
+    if (origin === undefined || (origin !== own && !allowed.includes(origin))) return false;
   }
   return true;
+}
+
+/** @returns scheme, host and port as browsers write them; `undefined` for `null` and whatever is more or less than these */
+function readOrigin(text: string): string | undefined {
+  const url = URL.parse(text);
+  return url !== null && url.href === `${url.origin}/` ? url.origin : undefined;
 }

@@ -2,8 +2,10 @@
  * The application behind the gate: tells what it received, and remembers it, so that a case can show that a request
  * never arrived.
  */
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Pair } from './ask.ts';
 
 export interface Seen {
@@ -51,9 +53,18 @@ export async function startUpstream(): Promise<Upstream> {
       res.end(JSON.stringify(entry));
     });
   });
-  server.on('upgrade', (req, socket) => {
+  const tunnels = new Set<Duplex>();
+  server.on('upgrade', (req, socket, head) => {
     seen.push(remember(req, ''));
-    socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    tunnels.add(socket);
+    socket.on('close', () => tunnels.delete(socket)).on('error', () => undefined);
+    // whatever comes now would be messages, or the requests of somebody who got past the gate
+    socket.on('data', (chunk: Buffer) => {
+      seen.push({ method: 'BYTES', url: chunk.toString('latin1'), pairs: [], trailers: [], body: '' });
+    });
+    socket.on('end', () => socket.end());
+    socket.write(switching(req));
+    if (head.length > 0) socket.emit('data', head);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -61,8 +72,21 @@ export async function startUpstream(): Promise<Upstream> {
     seen,
     about: (text) =>
       seen.filter((s) => s.url.includes(text) || s.pairs.some(([n, v]) => n.includes(text) || v.includes(text))),
-    close: () => close(server),
+    close: () => {
+      for (const socket of tunnels) socket.destroy();
+      return close(server);
+    },
   };
+}
+
+/** Agrees to the first protocol asked for, as RFC 6455 wants it; in a wrong way where the address asks for one. */
+function switching({ headers, url = '' }: IncomingMessage): string {
+  const key = url.includes('/wrong-accept') ? 'another key' : (headers['sec-websocket-key'] ?? '');
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  const asked = headers.upgrade?.split(',', 1)[0]?.trim() ?? '';
+  const protocol = url.includes('/other-protocol') ? 'h2c' : asked;
+  const head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n`;
+  return `${head}${url.includes('/no-accept') ? '' : `Sec-WebSocket-Accept: ${accept}\r\n`}\r\n`;
 }
 
 function remember(req: IncomingMessage, body: string): Seen {
