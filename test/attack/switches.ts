@@ -414,6 +414,62 @@ export const switches: readonly Switch[] = [
     noticed: ['H5'],
   },
   {
+    rule: 'E',
+    title: 'a domain ends anywhere within a name',
+    edits: [edit('rules/cookie-domain.ts', 'host === domain || host.endsWith(`.${domain}`)', 'host.endsWith(domain)')],
+    noticed: ['E8'],
+  },
+  {
+    rule: 'E',
+    title: 'at domain level every port is taken',
+    edits: [
+      edit(
+        'outpost/login/return-address.ts',
+        "if (url.port !== '' && url.port !== URL",
+        "if (url.port === '0' && url.port !== URL",
+      ),
+    ],
+    noticed: ['E8'],
+  },
+  {
+    rule: 'H',
+    title: 'domains of everybody are saved',
+    edits: [
+      edit(
+        'server/proxy-provider/cookie-domain.ts',
+        '{ allowPrivateDomains: true }) === domain',
+        "{ allowPrivateDomains: true }) === ''",
+      ),
+    ],
+    noticed: ['H9'],
+  },
+  {
+    rule: 'H',
+    title: 'one login opens every application of the domain',
+    edits: [edit('outpost/sites/applications.ts', '!open.includes(slug)', 'slug === open[-1]')],
+    noticed: ['H10'],
+  },
+  {
+    rule: 'H',
+    title: 'the first host that is named chooses the application',
+    edits: [
+      edit(
+        'outpost/sites/applications.ts',
+        "!sameApplications(found, here)) return 'conflict';",
+        '!sameApplications(found, here)) break;',
+      ),
+    ],
+    noticed: ['H10'],
+  },
+  {
+    rule: 'H',
+    title: 'applications of a domain are found by the path as it stands only',
+    edits: [
+      edit('contract/domain-applications.ts', 'found = join(found, match(entry, reading, true) ?? this.#none);', ''),
+    ],
+    noticed: ['H10'],
+  },
+  {
     rule: 'I',
     title: 'revocations are not looked at',
     edits: [edit('outpost/identify/identify.ts', "if (live.standing === 'ended') return NOBODY['session-ended'];", '')],

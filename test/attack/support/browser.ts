@@ -21,7 +21,7 @@ export interface Hop {
 export class Browser {
   readonly port: number;
   readonly from: string;
-  /** host name -> cookie name -> cookie */
+  /** host name, or domain with a dot in front -> cookie name -> cookie */
   readonly jar: Map<string, Map<string, Cookie>>;
 
   constructor(port: number, from = '127.0.0.1', jar = new Map<string, Map<string, Cookie>>()) {
@@ -36,7 +36,10 @@ export class Browser {
   }
 
   cookies(host: string): Cookie[] {
-    return [...(this.jar.get(nameOf(host)) ?? new Map<string, Cookie>()).values()];
+    const name = nameOf(host);
+    const own = [...(this.jar.get(name) ?? new Map<string, Cookie>()).values()];
+    const shared = [...this.jar].filter(([key]) => key.startsWith('.') && `.${name}`.endsWith(key));
+    return [...own, ...shared.flatMap(([, cookies]) => [...cookies.values()])];
   }
 
   /** The Cookie header for a host, empty without cookies. */
@@ -128,12 +131,16 @@ export class Browser {
   private keep(host: string, answer: Answer): void {
     for (const line of all(answer, 'set-cookie')) {
       const cookie = parseSetCookie(line);
-      const cookies = this.jar.get(nameOf(host)) ?? new Map<string, Cookie>();
+      const domain = cookie.attributes.get('domain');
+      // as browsers do: a cookie for a domain the host is not below is none
+      if (domain !== undefined && !`.${nameOf(host)}`.endsWith(`.${domain}`)) continue;
+      const place = domain === undefined ? nameOf(host) : `.${domain}`;
+      const cookies = this.jar.get(place) ?? new Map<string, Cookie>();
       const over =
         cookie.attributes.get('max-age') === '0' || (cookie.value === '' && cookie.attributes.has('expires'));
       if (over) cookies.delete(cookie.name);
       else cookies.set(cookie.name, cookie);
-      this.jar.set(nameOf(host), cookies);
+      this.jar.set(place, cookies);
     }
   }
 }
