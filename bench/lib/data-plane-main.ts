@@ -99,6 +99,7 @@ lines.length = 0;
 
 const timeouts = { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 };
 const handlers = {
+  trusts: () => true,
   request: plane.handle.bind(plane),
   mayUpgrade: () => false,
   upgrade: () => undefined,

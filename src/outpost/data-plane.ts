@@ -84,6 +84,11 @@ export class DataPlane {
     };
   }
 
+  /** Whether a peer of this address may say whom it speaks for. */
+  trusts(address: string): boolean {
+    return this.#services.peers.peer(address).trusted;
+  }
+
   /** Answers a request. Never throws. */
   handle(req: IncomingMessage, res: ServerResponse): void {
     handle(this.#services, req, res);

@@ -18,6 +18,7 @@ async function listener(
   const { server, drain } = createListener(
     {
       request,
+      trusts: () => false,
       mayUpgrade: (req) => req.url === '/ws/',
       upgrade: (req, socket) => {
         socket.write('HTTP/1.1 101 Upgraded\r\n\r\n');

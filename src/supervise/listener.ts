@@ -5,6 +5,7 @@ import type { Server as TcpServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isHttp2 } from '../outpost/listen/http2.ts';
 import type { Settings } from '../settings/settings.ts';
+import { takeAnnouncedPeers } from './announced-peers.ts';
 
 /** Largest request head: session cookies of several applications and a token may come together. */
 export const MAX_HEAD_BYTES = 64 * 1024;
@@ -16,6 +17,8 @@ const UPGRADED_END_MS = 1000;
 const CHECK_MS = 2000;
 
 export interface Handlers {
+  /** whether this peer may say before its first byte whom it speaks for */
+  trusts(address: string): boolean;
   request(req: IncomingMessage, res: ServerResponse): void;
   /** whether this request may leave HTTP; otherwise it is answered like any other, its `Upgrade` ignored */
   mayUpgrade(req: IncomingMessage): boolean;
@@ -42,7 +45,14 @@ export function createListener(
   server.timeout = 0; // heads and kept-alive connections have limits of their own, and so has what is carried
   server.on('request', (req: IncomingMessage, res: ServerResponse) => handlers.request(req, res));
   const upgraded = answerSpecialRequests(server, handlers);
-  return { server, drain: (ms) => drain(server, upgraded, ms) };
+  const silent = takeAnnouncedPeers(server, handlers.trusts, timeouts.readHeader);
+  return {
+    server,
+    drain: (ms) => {
+      for (const socket of silent) socket.destroy();
+      return drain(server, upgraded, ms);
+    },
+  };
 }
 
 /** How HTTP/1.1 is read, on this listener and beside HTTP/2. */

@@ -52,6 +52,7 @@ export function planeMaker(log: Logger): MakePlane {
       setLink: (now) => {
         up = now;
       },
+      trusts: (address) => plane.trusts(address),
       handle: (req, res) => plane.handle(req, res),
       mayUpgrade: (req) =>
         plane.mayCarryUpgrade(req) || (proxy !== undefined && plane.controlPlaneUpgrade(req) !== undefined),

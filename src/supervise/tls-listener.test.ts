@@ -38,6 +38,7 @@ async function listener(request: Handlers['request'], more: Partial<typeof TIMEO
   const made = createTlsListener(
     {
       request,
+      trusts: () => false,
       mayUpgrade: (req) => req.url === '/ws/',
       upgrade: (_, socket) => {
         socket.end('HTTP/1.1 101 Upgraded\r\n\r\n');

@@ -9,6 +9,7 @@ import { TLS_RULES } from '../outpost/listen/certificates.ts';
 import type { CertificatePair } from '../outpost/listen/certificates.ts';
 import { isHttp2, likeHttp1 } from '../outpost/listen/http2.ts';
 import type { Settings } from '../settings/settings.ts';
+import { takeAnnouncedPeers } from './announced-peers.ts';
 import { answerSpecialRequests, endUpgraded, httpLimits, MAX_CONNECTIONS, MAX_HEAD_BYTES } from './listener.ts';
 import type { Handlers, Listener } from './listener.ts';
 
@@ -87,10 +88,14 @@ export function createTlsListener(handlers: Handlers, timeouts: Settings['timeou
     either.request(req as unknown as IncomingMessage, res as unknown as ServerResponse);
   });
   const upgraded = answerSpecialRequests(server, either);
+  const silent = takeAnnouncedPeers(server, handlers.trusts, timeouts.readHeader);
   return {
     server,
     setFallback: ({ certificate, key }) => server.setSecureContext({ ...TLS_RULES, cert: certificate, key }),
-    drain: (ms) => drain(server, connections, upgraded, ms),
+    drain: (ms) => {
+      for (const socket of silent) socket.destroy();
+      return drain(server, connections, upgraded, ms);
+    },
   };
 }
 

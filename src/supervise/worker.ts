@@ -22,6 +22,8 @@ export interface Plane {
   /** @param at epoch ms */
   signOut(report: SignOutReport, at: number): void;
   setLink(up: boolean): void;
+  /** whether a peer of this address may say whom it speaks for */
+  trusts(address: string): boolean;
   handle(req: IncomingMessage, res: ServerResponse): void;
   mayUpgrade(req: IncomingMessage): boolean;
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -49,7 +51,7 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
 
   const configure = (outpost: OutpostInstance, providers: ProxyOutpostConfig[], pairs: Certificates) => {
     plane?.configure(outpost, providers);
-    if (secure.length > 0) showCertificates(new CertificateChoice(providers, pairs));
+    if (secure.length > 0) showCertificates(new CertificateChoice(providers, pairs, certificates));
     const waiting = early ?? [];
     early = undefined;
     // in the same turn: no request is answered by a configuration that does not know of them
@@ -67,7 +69,8 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
   const start = async (options: WorkerStart) => {
     const made = await makePlane(options, metrics, (message) => channel.send(message));
     plane = made;
-    const handlers = {
+    const handlers: Handlers = {
+      trusts: (address) => made.trusts(address),
       request: (req: IncomingMessage, res: ServerResponse) => made.handle(req, res),
       mayUpgrade: (req: IncomingMessage) => made.mayUpgrade(req),
       upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => made.upgrade(req, socket, head),

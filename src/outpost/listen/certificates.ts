@@ -47,16 +47,18 @@ export class CertificateChoice {
   readonly #names = new Map<string, SecureContext>();
   /** domain of a domain-level provider -> the certificate it names */
   readonly #domains = new Map<string, SecureContext>();
+  readonly #opened = new Map<string, Opened | undefined>();
   readonly problems: CertificateProblem[] = [];
 
-  /** @param providers in any order; of two that claim a name, the one made first (smaller pk) counts */
-  constructor(providers: readonly Naming[] = [], certificates: Certificates = {}) {
-    const made = new Map<string, { context: SecureContext; names: string[] } | undefined>();
+  /**
+   * @param providers in any order; of two that claim a name, the one made first (smaller pk) counts
+   * @param previous what it has opened is taken over
+   */
+  constructor(providers: readonly Naming[] = [], certificates: Certificates = {}, previous?: CertificateChoice) {
     for (const provider of providers.toSorted((a, b) => a.pk - b.pk)) {
       const pair = provider.certificate === null ? undefined : certificates[provider.certificate];
       if (pair === undefined) continue; // whoever fetched it told of the problem
-      if (!made.has(provider.certificate!)) made.set(provider.certificate!, open(pair));
-      const found = made.get(provider.certificate!);
+      const found = this.#open(provider.certificate!, pair, previous);
       if (found === undefined) {
         const text = 'The certificate and its key cannot be used for TLS. Another certificate is shown instead.';
         this.problems.push({ provider: provider.pk, name: provider.name, text });
@@ -88,16 +90,34 @@ export class CertificateChoice {
     }
     return undefined;
   }
+
+  #open(uuid: string, pair: CertificatePair, previous: CertificateChoice | undefined): Opened | undefined {
+    if (this.#opened.has(uuid)) return this.#opened.get(uuid);
+    const before = previous === undefined ? undefined : previous.#opened.get(uuid);
+    const same = before?.pair.certificate === pair.certificate && before.pair.key === pair.key;
+    const opened = same ? before : open(pair);
+    this.#opened.set(uuid, opened);
+    return opened;
+  }
+}
+
+interface Opened {
+  pair: CertificatePair;
+  context: SecureContext;
+  /** DNS names it is made out for */
+  names: string[];
 }
 
 function add(map: Map<string, SecureContext>, name: string, context: SecureContext): void {
   if (name !== '' && !map.has(name)) map.set(name, context);
 }
 
-function open({ certificate, key }: CertificatePair): { context: SecureContext; names: string[] } | undefined {
+/** @returns `undefined` when it cannot be used for TLS */
+function open(pair: CertificatePair): Opened | undefined {
+  const { certificate, key } = pair;
   try {
     const context = createSecureContext({ ...TLS_RULES, cert: certificate, key });
-    return { context, names: dnsNames(new X509Certificate(certificate)) };
+    return { pair, context, names: dnsNames(new X509Certificate(certificate)) };
   } catch {
     return undefined;
   }
