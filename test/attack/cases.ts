@@ -16,6 +16,7 @@ import { cases as n } from './n-behind-nginx.ts';
 import { cases as o } from './o-relaying.ts';
 import { cases as p } from './p-websockets.ts';
 import { cases as q } from './q-domain-level.ts';
+import { cases as s } from './s-clients.ts';
 import type { Case } from './support/case.ts';
 
-export const cases: readonly Case[] = [a, b, c, d, n, o, q, e, f, g, h, j, p, k, m, l, i].flat();
+export const cases: readonly Case[] = [a, b, c, d, n, o, q, s, e, f, g, h, j, p, k, m, l, i].flat();

@@ -108,6 +108,8 @@ export const cases: Case[] = [
         ['a code in the query', `code-${mark}`],
         ['a state in the query', `state-${mark}`],
         ['a token in the query', `token-${mark}`],
+        ['a cookie', `cookie-${mark}`],
+        ['a key of the application', `key-${mark}`],
       ]);
       const query = `?code=code-${mark}&state=state-${mark}&access_token=token-${mark}&id_token_hint=token-${mark}&token=token-${mark}`;
       for (const path of [
@@ -122,6 +124,9 @@ export const cases: Case[] = [
             path,
             headers: [
               ['Authorization', basic(username, `${password}${mark}`)],
+              ['Cookie', `app=cookie-${mark}`],
+              ['Referer', `${env.url('fwd', '/private')}${query}`],
+              ['X-Api-Key', `key-${mark}`],
               ['X-Original-URL', `${env.url('fwd', '/private')}${query}`],
             ],
           });

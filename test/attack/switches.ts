@@ -660,4 +660,48 @@ export const switches: readonly Switch[] = [
     ],
     noticed: ['M3'],
   },
+  {
+    rule: 'M',
+    title: 'the log copies every header that is named',
+    edits: [edit('outpost/access-log.ts', '.filter((name) => !SECRET_HEADERS.has(name))', '')],
+    noticed: ['M3'],
+  },
+  {
+    rule: 'M',
+    title: 'addresses in logged headers stay as they came',
+    edits: [
+      edit('outpost/access-log.ts', 'ADDRESS_FIELDS.has(field) ? redactTarget(value) : clip(value)', 'clip(value)'),
+    ],
+    noticed: ['M3'],
+  },
+  {
+    rule: 'B',
+    title: 'every method passes as a preflight',
+    edits: [edit('outpost/preflight.ts', "if (method !== 'OPTIONS') return undefined;", '')],
+    noticed: ['B30'],
+  },
+  {
+    rule: 'B',
+    title: 'a preflight may carry anything',
+    edits: [edit('outpost/preflight.ts', 'FORBIDDEN.has(name) ||', '')],
+    noticed: ['B30'],
+  },
+  {
+    rule: 'C',
+    title: 'an asset is public in every folder',
+    edits: [edit('rules/public-assets.ts', '`^/(?:${NAMES', '`/(?:${NAMES')],
+    noticed: ['C30'],
+  },
+  {
+    rule: 'D',
+    title: 'nginx names the method wherever it asks',
+    edits: [
+      edit(
+        'outpost/dialects/nginx.ts',
+        "rule === 'with-method' ? originalMethod(request) : undefined",
+        'originalMethod(request)',
+      ),
+    ],
+    noticed: ['D30'],
+  },
 ];
