@@ -17,6 +17,7 @@ import { growth } from './growth.ts';
 import { memory } from './memory.ts';
 import { proxyMode } from './proxy-mode.ts';
 import { startTimes } from './start.ts';
+import { streams } from './streams.ts';
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +32,7 @@ if (cpus().length < 2) throw new Error('the benchmark needs two cores: one for w
 execFileSync('taskset', ['-cp', LOAD_CORE, String(process.pid)], { stdio: 'ignore' });
 
 const rows: Row[] = [];
-const sections = { 'forward-auth': forwardAuth, 'proxy-mode': proxyMode, growth, start: startTimes, memory };
+const sections = { 'forward-auth': forwardAuth, 'proxy-mode': proxyMode, streams, growth, start: startTimes, memory };
 for (const [name, section] of Object.entries(sections)) {
   if (values.only !== undefined && values.only !== name) continue;
   const product = await Product.create();

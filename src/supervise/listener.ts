@@ -13,6 +13,8 @@ export const MAX_HEAD_BYTES = 64 * 1024;
 export const MAX_CONNECTIONS = 10_000;
 /** What a WebSocket gets to close its side when a worker stops. */
 const UPGRADED_END_MS = 1000;
+/** After so long TCP asks a silent client whether it is still there. */
+const TCP_PROBE_MS = 60_000;
 /** How often heads that take too long are looked for. */
 const CHECK_MS = 2000;
 
@@ -61,6 +63,8 @@ export function httpLimits(handlers: Handlers, timeouts: Settings['timeouts']): 
     maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: timeouts.readHeader,
     requestTimeout: 0,
+    keepAlive: true, // a stream may be silent for hours: TCP finds clients that are gone
+    keepAliveInitialDelay: TCP_PROBE_MS,
     keepAliveTimeout: timeouts.idle,
     connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: true,
