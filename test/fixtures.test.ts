@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { NGINX_GUIDE, SEED_FIXTURE } from './harness/configurations.ts';
 import { ROOT } from './harness/gatehouse.ts';
+import { SEED_INGRESS } from './harness/ingress-nginx.ts';
 import { SEED_TRAEFIK } from './harness/relaying.ts';
 
 /** The published nginx text of the older generation, as people have it in their configuration. */
@@ -66,6 +67,15 @@ authResponseHeaders:
 - X-Forwarded-Preferred-Username
 - X-Forwarded-User`;
 
+/** The published annotations of the older generation. */
+const PUBLISHED_INGRESS = `metadata:
+annotations:
+nginx.ingress.kubernetes.io/auth-url: https://*external host that you configured in authentik*/akprox/auth?nginx
+nginx.ingress.kubernetes.io/auth-signin: https://*external host that you configured in authentik*/akprox/start?rd=$escaped_request_uri
+nginx.ingress.kubernetes.io/auth-response-headers: X-Auth-Username,X-Forwarded-Email,X-Forwarded-Preferred-Username,X-Forwarded-User,X-Auth-Groups
+nginx.ingress.kubernetes.io/auth-snippet: |
+proxy_set_header X-Forwarded-Host $http_host;`;
+
 const PLACEHOLDERS: Readonly<Record<string, string>> = {
   '{{listen}}': '443',
   '{{certificate}}': '/etc/ssl/certs/ssl-cert-snakeoil.pem',
@@ -81,8 +91,9 @@ describe('configurations under test', () => {
     assert.equal(text, PUBLISHED);
   });
 
-  it('use the published Traefik middleware of the older generation', () => {
+  it('use the published Traefik middleware and annotations of the older generation', () => {
     assert.equal(unindent(readFileSync(SEED_TRAEFIK, 'utf8')), PUBLISHED_TRAEFIK);
+    assert.equal(unindent(readFileSync(SEED_INGRESS, 'utf8')), PUBLISHED_INGRESS);
   });
 
   it('are what the guides tell people to use', () => {
