@@ -234,6 +234,17 @@ describe('before a configuration, and without a control plane', () => {
     await outpost.stop();
   });
 
+  it('tells what is wrong in a configuration, by provider', async () => {
+    const twin = providerConfig({ pk: 2, name: 'Twin', client_id: 'client-2' });
+    const outpost = await TestOutpost.start([providerConfig(), twin]);
+    const [problem, ...more] = outpost.problems;
+    assert.deepEqual(more, []);
+    assert.match(problem?.message ?? '', /^Twin: External host app\.test already belongs to provider "App provider"/);
+    assert.deepEqual([problem?.code, problem?.provider, problem?.clientIp], ['configuration', 2, undefined]);
+    assert.deepEqual(problem?.context, { provider: 'Twin', outpost: 'authentik Embedded Outpost' });
+    await outpost.stop();
+  });
+
   it('knows its hosts only', async () => {
     const outpost = await TestOutpost.start([providerConfig()]);
     outpost.plane.configure(outpostInstance({ managed: null }), [providerConfig()]);
