@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { EnvoyDouble, PUBLISHED_ENVOY } from './envoy.ts';
 import type { EnvoyOptions } from './envoy.ts';
+import { startFront } from './fronts.ts';
 import { ROOT } from './gatehouse.ts';
 import type { FrontPlace } from './scene.ts';
 import { TraefikDouble } from './traefik.ts';
@@ -126,4 +127,80 @@ function find(node: unknown, name: string): unknown {
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Hosts of a domain: each asks, but the one of the login, which is the identity server's own. */
+export interface DomainPlace extends FrontPlace {
+  hosts: readonly string[];
+  login: string;
+}
+
+function traefikDomain(place: DomainPlace, forwardAuth: object) {
+  const asks = place.hosts.map((host, i) => [
+    `app${i}`,
+    { rule: `Host(\`${host}\`)`, middlewares: ['question'], service: 'app' },
+  ]);
+  const http = {
+    middlewares: { question: { forwardAuth } },
+    routers: {
+      ...Object.fromEntries(asks),
+      login: { rule: `Host(\`${place.login}\`)`, service: 'gatehouse' },
+    },
+    services: {
+      app: { loadBalancer: { servers: [{ url: place.upstream }] } },
+      gatehouse: { loadBalancer: { servers: [{ url: place.gatehouse }] } },
+    },
+  };
+  return TraefikDouble.start(place.port, JSON.stringify({ http }));
+}
+
+const forwardAuthOf = (middlewares: object): object => {
+  const [first] = Object.values(middlewares) as { forwardAuth: object }[];
+  if (first === undefined) throw new TypeError('no middleware');
+  return first.forwardAuth;
+};
+
+/** The middleware of our own file, in front of every host. */
+export function traefikForDomain(place: DomainPlace) {
+  const file = readDeploy('traefik/domain-level.yaml', { 'http://outpost.company:9000': place.gatehouse }) as Dynamic;
+  return traefikDomain(place, forwardAuthOf(file.http.middlewares));
+}
+
+/** The middleware of the older generation, in front of every host. */
+export function traefikOfTheSeedForDomain(place: DomainPlace) {
+  const text = readFileSync(SEED_TRAEFIK, 'utf8');
+  const read = parse(text.replace('http://authentik-outpost-example-outpost:9000', place.gatehouse)) as Dynamic['http'];
+  return traefikDomain(place, forwardAuthOf(read.middlewares));
+}
+
+export function envoyForDomain(place: DomainPlace) {
+  const { port, gatehouse, upstream, hosts, login } = place;
+  const protectedRoutes = hosts.map((host) => [host, { service: upstream }] as const);
+  return EnvoyDouble.start(port, {
+    ...PUBLISHED_ENVOY,
+    outpost: gatehouse,
+    routes: { ...Object.fromEntries(protectedRoutes), [login]: { service: gatehouse, unprotected: true } },
+  });
+}
+
+/** The real Caddy, with nothing but the question in front of every host. */
+export function caddyForDomain({ port, gatehouse, upstream, hosts, login }: DomainPlace) {
+  const names =
+    'Username Groups Entitlements Email Name Uid Jwt Meta-Jwks Meta-Outpost Meta-Provider Meta-App Meta-Version';
+  const copied = names.split(' ').map((name) => `X-Authentik-${name}`);
+  const blocks = hosts.map(
+    (host) => `https://${host}:${port} {
+	forward_auth ${gatehouse} {
+		uri /outpost.goauthentik.io/auth/caddy
+		copy_headers ${copied.join(' ')}
+	}
+	reverse_proxy ${upstream}
+}
+`,
+  );
+  return startFront(
+    'caddy',
+    `${blocks.join('\n')}\nhttps://${login}:${port} {\n\treverse_proxy ${gatehouse}\n}\n`,
+    port,
+  );
 }
