@@ -143,7 +143,7 @@ describe('answers', { timeout: 180_000 }, () => {
     await page.goto(`http://forgee.test:${port}/outpost.goauthentik.io/start`);
     await inspect('unknown-host', /There is an application at forge\.test.*forgee\.test/s);
     await page.goto(`http://127.0.0.1:${port}/outpost.goauthentik.io/start`);
-    await inspect('unknown-host-of-proxy', /made up/);
+    await inspect('unknown-host-of-proxy', /not like one that people type/);
 
     // a browser that keeps no attempt: the second callback explains
     const visitor = scene.visitor();

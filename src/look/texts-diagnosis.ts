@@ -54,7 +54,7 @@ export const diagnosisTexts = {
       todo: `If ${peer} is your reverse proxy, add it to ${TRUST}.`,
     }),
     passHost: {
-      what: 'The name looks like one the reverse proxy made up: of itself, or of this outpost.',
+      what: 'This looks like the name of the reverse proxy or of this outpost, not like one that people type.',
       todo: 'Let it pass the Host header people typed (in nginx: proxy_set_header Host $http_host).',
     },
     near: (host: string) => ({
