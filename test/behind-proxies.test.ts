@@ -1,12 +1,14 @@
 /** What `gatehouse config` writes, in the real programs, in front of the product. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { Agent } from 'node:https';
+import { Agent, get } from 'node:https';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import type { Browser } from 'playwright-core';
 import { WebSocket } from 'ws';
 import { foldHeaderName, IDENTITY_HEADERS } from '../src/contract/headers.ts';
+import { person, signIn, startBrowser } from './harness/browser.ts';
 import { Client, trace } from './harness/client.ts';
 import { EchoUpstream } from './harness/echo-upstream.ts';
 import { FRONTS, startFront } from './harness/fronts.ts';
@@ -40,7 +42,10 @@ let provision: Provision;
 let upstream: EchoUpstream;
 let alice: Person;
 let bob: Person;
+let carol: Person;
 let group: string;
+let browser: Browser;
+const MANY_GROUPS = 120;
 
 before(async () => {
   gatehouse = await Gatehouse.start({ workers: 1 });
@@ -48,9 +53,15 @@ before(async () => {
   upstream = await EchoUpstream.start();
   alice = await provision.user('alice');
   bob = await provision.user('bob');
-  group = await provision.group('writers', [alice.pk]);
+  carol = await provision.user('carol');
+  group = await provision.group('writers', [alice.pk, carol.pk]);
+  for (let i = 0; i < MANY_GROUPS; i++) {
+    await provision.group(`department ${i} of the whole company`, [carol.pk]);
+  }
+  browser = await startBrowser();
 });
 after(async () => {
+  await browser?.close();
   await upstream?.stop();
   await gatehouse?.stop();
 });
@@ -217,6 +228,43 @@ for (const kind of FRONTS) {
         await assert.rejects(throughWebSocket(app, ''), /Unexpected server response: (?:401|302)/);
       });
 
+      it('hands an event on at once, and while the stream stays open', async () => {
+        const client = await entered();
+        const started = performance.now();
+        const event = await firstEvent(`${app}/events`, client.jar.header(new URL(app)));
+        assert.equal(event, 'data: first\n\n');
+        assert.ok(performance.now() - started < 2_000);
+      });
+
+      it('has room for a person of many groups', async () => {
+        const client = visitor();
+        const page = await client.enter(`${app}/`, 'carol', carol.password);
+        assert.equal(page.status, 200, trace(page));
+        const { rawHeaders } = JSON.parse(page.text) as Received;
+        assert.equal(valuesOf(rawHeaders, 'x-authentik-groups').join('').split('|').length, 1 + MANY_GROUPS);
+        assert.ok(valuesOf(rawHeaders, 'x-authentik-jwt').join('').length > 4_000);
+      });
+
+      it('takes Chromium through the login, and lets it open WebSockets and event streams', async () => {
+        const context = await person(browser);
+        try {
+          const page = await context.newPage();
+          await page.goto(`${app}/a%20b?x=1&y=%2F%26`);
+          assert.equal(new URL(page.url()).origin, server);
+          await signIn(page, 'alice', alice.password, (url) => url.origin === app);
+          assert.equal(page.url(), `${app}/a%20b?x=1&y=%2F%26`);
+          const { rawHeaders } = JSON.parse(await page.innerText('body')) as Received;
+          assert.equal(valuesOf(rawHeaders, 'x-authentik-username').join(), 'alice');
+          assert.doesNotMatch(valuesOf(rawHeaders, 'cookie').join(), /authentik_/);
+          assert.equal(await page.evaluate(LIVE), 'first ping');
+          await page.goto(`${app}${PREFIX}/sign_out`);
+          await page.goto(`${app}/`);
+          assert.equal(new URL(page.url()).origin, server);
+        } finally {
+          await context.close();
+        }
+      });
+
       it('signs out: the next request asks for the password', async () => {
         const client = await entered();
         const out = await client.open(`${app}${PREFIX}/sign_out`);
@@ -264,6 +312,38 @@ function expectedHeaders(provider: string): Record<(typeof IDENTITY_HEADERS)[num
     'X-Authentik-Meta-App': provider.replaceAll(/[ _]/g, '-'),
     'X-Authentik-Meta-Version': /^goauthentik\.io\/outpost\//,
   };
+}
+
+/** In a page: the first event of a stream and the echo of a WebSocket. */
+const LIVE = `new Promise((resolve, reject) => {
+  const stream = new EventSource('/events');
+  stream.onerror = () => reject(new Error('no event stream'));
+  stream.onmessage = ({ data }) => {
+    stream.close();
+    const socket = new WebSocket('wss://' + location.host + '/live');
+    socket.onerror = () => reject(new Error('no WebSocket'));
+    let first = true;
+    socket.onmessage = (message) => {
+      if (first) socket.send('ping');
+      else resolve(data + ' ' + message.data);
+      first = false;
+    };
+  };
+})`;
+
+/** @returns the first piece of an answer that does not end */
+function firstEvent(address: string, cookie: string): Promise<string> {
+  const { host, hostname, port, pathname } = new URL(address);
+  const agent = new Agent({ servername: hostname, rejectUnauthorized: false });
+  return new Promise((resolve, reject) => {
+    const req = get({ host: '127.0.0.1', port, path: pathname, agent, headers: { host, cookie } }, (res) => {
+      res.once('data', (piece: Buffer) => {
+        resolve(piece.toString());
+        req.destroy();
+      });
+    });
+    req.once('error', reject);
+  });
 }
 
 /** @returns what reached the application at the handshake, and the echo of `ping`. @throws when it is not opened */

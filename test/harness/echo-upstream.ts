@@ -4,7 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Received } from './upstream.ts';
 
-/** An application that tells what reached it, over HTTP as JSON and over a WebSocket as its first message; then it echoes. */
+/**
+ * An application that tells what reached it, over HTTP as JSON and over a WebSocket as its first message; then it
+ * echoes. `/events` is an event stream of one event, which stays open.
+ */
 export class EchoUpstream {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
@@ -16,6 +19,11 @@ export class EchoUpstream {
       let bodyBytes = 0;
       req.on('data', (chunk: Buffer) => (bodyBytes += chunk.length));
       req.once('end', () => {
+        if (req.url === '/events') {
+          this.#note(req);
+          res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: first\n\n');
+          return;
+        }
         res.writeHead(200, { 'content-type': 'application/json' });
         res.end(JSON.stringify({ ...this.#note(req), bodyBytes }));
       });

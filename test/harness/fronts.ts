@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from './gatehouse.ts';
 import { Nginx, selfSigned } from './nginx.ts';
-import { eventually, guard } from './wait.ts';
+import { eventually, guard, within } from './wait.ts';
 
 /** Programs that run here; Traefik and Envoy are in no Debian package. */
 export const FRONTS = ['nginx', 'caddy', 'haproxy'] as const;
@@ -49,7 +49,7 @@ export const localNginx = (text: string, { cert, key }: Tls): string =>
 
 /** Caddy would ask a public authority for certificates. */
 export function localCaddy(text: string, folder: string, { cert, key }: Tls): string {
-  const general = `{\n\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tstorage file_system ${folder}/storage\n}\n`;
+  const general = `{\n\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n\tgrace_period 1s\n\tstorage file_system ${folder}/storage\n}\n`;
   return general + text.replaceAll(/^(https:\/\/\S+ \{)$/gm, `$1\n\ttls ${cert} ${key}`);
 }
 
@@ -94,8 +94,9 @@ class Program implements Front {
 
   stop = async (): Promise<void> => {
     if (this.#child.exitCode === null) {
-      const closed = new Promise((resolve) => this.#child.once('close', resolve));
+      const closed = new Promise((resolve) => this.#child.once('close', () => resolve(true)));
       this.#child.kill(this.#name === 'haproxy' ? 'SIGINT' : 'SIGTERM');
+      if ((await within(5_000, closed)) === undefined) this.#child.kill('SIGKILL');
       await closed;
     }
     if (this.#child.pid !== undefined) guard.remove(this.#child.pid);
