@@ -103,6 +103,8 @@ export interface AccessEntry {
   remote: string;
   /** name of the provider; undefined for requests of no site */
   provider: string | undefined;
+  /** slug of the application of a domain that was opened or refused; undefined = the provider's own */
+  application?: string | undefined;
   /** name of the signed-in person */
   user: string | undefined;
   reason: Reason;
@@ -123,6 +125,7 @@ export class AccessLog {
   /** lengths of the copied headers' names: most headers are skipped by that */
   readonly #lengths: ReadonlySet<number>;
   readonly #provider = new Last(quote);
+  readonly #application = new Last(quote);
   readonly #remote = new Last(quote);
   readonly #host = new Last(quote);
   readonly #user = new Last(quote);
@@ -147,9 +150,10 @@ export class AccessLog {
 
   write(entry: AccessEntry): void {
     if (this.#sink === undefined) return;
-    const { provider, user, reason } = entry;
+    const { provider, application, user, reason } = entry;
     let line = entry.type === 'app' ? this.#opening(entry.at) : beginning(entry.at, this.#httpBindings);
     if (provider !== undefined) line += `,"name":${this.#provider.of(provider)}`;
+    if (application !== undefined) line += `,"application":${this.#application.of(application)}`;
     // methods are tokens and request numbers are ours: nothing in them to escape
     line +=
       `,"remote":${this.#remote.of(entry.remote)},"host":${this.#host.of(entry.host)},"runtime":"${threeDecimals(entry.runtime)}"` +

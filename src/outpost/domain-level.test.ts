@@ -163,6 +163,14 @@ describe('domain level', () => {
       });
       assert.equal(relayed.status, 403);
       assert.match(relayed.body, /The shop/);
+      const refused = outpost.log.filter(({ reason }) => reason === 'access-denied');
+      assert.deepEqual(
+        refused.map(({ application, user }) => [application, user]),
+        [
+          ['admin', 'alice'],
+          ['shop', 'alice'],
+        ],
+      );
     });
 
     it('may close what the provider itself would open', async () => {
@@ -172,6 +180,16 @@ describe('domain level', () => {
       assert.equal((await check('http://other.example.test/')).status, 401);
       const denied = await outpost.browse('http://auth.example.test/akprox/start?rd=http://other.example.test/', page);
       assert.match(denied.body, /Wiki/, 'the provider’s own application is called so here');
+    });
+
+    it('has room for as many applications as a provider takes', async () => {
+      const names = Array.from({ length: 200 }, (_, i) => `application-${(i * 7919).toString(36)}-of-the-company`);
+      applications = names.map((slug) => bound(slug, `${slug}.example.test`));
+      await start(names);
+      await signIn(`http://${names[199]}.example.test/`);
+      for (const name of [names[0], names[199]]) {
+        assert.equal((await check(`http://${name}.example.test/`)).headers['x-authentik-meta-app'], name);
+      }
     });
 
     it('believes no second host', async () => {

@@ -17,6 +17,7 @@ import type { Reports } from './reports.ts';
 import type { LiveSessions } from './session/live.ts';
 import type { OpenAnswers } from './session/open-answers.ts';
 import type { Revocations } from './session/revocations.ts';
+import type { SiteApplication } from './sites/applications.ts';
 import type { Site } from './sites/site.ts';
 import type { OutpostState } from './state/state.ts';
 
@@ -78,6 +79,7 @@ export interface Exchange {
  * @param reason why it was answered so
  * @param user who was signed in
  * @param size bytes of the body, where it is none of our own
+ * @param application the one of a domain that was opened or refused
  */
 export function report(
   { services, request, res, started }: Exchange,
@@ -86,6 +88,7 @@ export function report(
   user?: string,
   type: RequestType = 'app',
   size: number = sizeOf(res),
+  application?: SiteApplication,
 ): void {
   services.reports.add({
     at: services.now(),
@@ -98,6 +101,7 @@ export function report(
     runtime: performance.now() - started,
     remote: request.clientAddress,
     provider: site?.provider.name,
+    application: application?.slug,
     user,
     reason,
     type,

@@ -177,6 +177,15 @@ describe('AccessLog', () => {
     assert.equal(passed?.['logger'], 'authentik.outpost.proxyv2.application');
   });
 
+  it('names the application of a domain where there is one', () => {
+    const { log, written } = lines('info');
+    log.write({ ...entry, application: 'wi"ki' });
+    log.write(entry);
+    const [one, other] = written.map((text) => JSON.parse(text) as Record<string, unknown>);
+    assert.equal(one?.['application'], 'wi"ki');
+    assert.equal(other !== undefined && 'application' in other, false);
+  });
+
   it('writes nothing when the level is higher', () => {
     const { log, written } = lines('warn');
     log.write(entry);

@@ -85,9 +85,11 @@ function presentNginx(exchange: Exchange, site: Site, generation: Generation, de
     case 'allow':
       return sendPermit(exchange, site, generation, decision);
     case 'login':
+      sendText(res, 401, 'unauthorized request');
+      return report(exchange, decision.reason, site);
     case 'deny':
       sendText(res, 401, 'unauthorized request');
-      return report(exchange, decision.reason, site, decision.verdict === 'deny' ? decision.live?.user : undefined);
+      return report(exchange, decision.reason, site, decision.live?.user, 'app', undefined, decision.application);
     case 'error': {
       const missing = decision.error.code === 'no-original-address';
       sendText(res, missing ? 500 : 403, missing ? 'configuration error' : decision.error.message);

@@ -30,5 +30,5 @@ export function sendPermit(
   // of two halves nginx would pass one, and the others none or both by their configuration
   if (setCookies.length === 1) rest.push('Set-Cookie', setCookies[0] as string);
   permitTogether(res, checked, rest);
-  return report(exchange, decision.reason, site, live?.user, 'app', 0);
+  return report(exchange, decision.reason, site, live?.user, 'app', 0, application);
 }

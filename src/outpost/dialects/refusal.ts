@@ -27,7 +27,7 @@ export async function presentRefusal(
   switch (decision.verdict) {
     case 'deny':
       sendDenial(exchange, site, decision, generation, asked);
-      return report(exchange, decision.reason, site, decision.live?.user);
+      return report(exchange, decision.reason, site, decision.live?.user, 'app', undefined, decision.application);
     case 'error':
       sendCodedError(exchange, decision.error, { site });
       return report(exchange, decision.reason, site);

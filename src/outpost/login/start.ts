@@ -38,7 +38,7 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
   switch (identity.kind) {
     case 'denied':
       sendDenial(exchange, site, identity, generation, destination);
-      return report(exchange, 'access-denied', site, identity.live.user);
+      return report(exchange, 'access-denied', site, identity.live.user, 'app', undefined, identity.application);
     case 'unsettled': {
       const decision = refuse('claims-outdated');
       sendCodedError(exchange, decision.error, { site, retry: destination });
