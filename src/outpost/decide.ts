@@ -143,7 +143,10 @@ export function refuse(reason: RefusalReason, hint = ''): Extract<Decision, { ve
 
 const REFUSALS = {
   'path-malformed': [400, 'This address cannot be opened: it holds parts that servers read in different ways.'],
-  'path-ambiguous': [400, 'This address cannot be opened without signing in: servers read it in different ways.'],
+  'path-ambiguous': [
+    400,
+    'Servers read this address in different ways, so that the rules of this application cannot decide about it.',
+  ],
   'path-not-known': [
     403,
     'The access rules of this application cannot be applied: the path is too long, or the reverse proxy does not say which one was asked for.',

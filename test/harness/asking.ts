@@ -19,6 +19,8 @@ export interface Heard {
 }
 
 type Pairs = Record<string, string>;
+/** an answer that does not come is an error that names its question */
+const PATIENCE_MS = 15_000;
 const OWN = '/outpost.goauthentik.io/auth';
 
 /** What each reverse proxy sends for a visit; the outpost carries `proxy` itself. */
@@ -65,7 +67,8 @@ export class Asker {
     const cookie: Pairs = visit.cookie === '' ? {} : { cookie: visit.cookie };
     const headers = { ...pairs, ...cookie, accept: 'application/json' };
     return new Promise((resolve, reject) => {
-      const req = request({ host: '127.0.0.1', port: this.#port, agent: this.#agent, method, path, headers });
+      const target = { host: '127.0.0.1', port: this.#port, agent: this.#agent };
+      const req = request({ ...target, method, path, headers, signal: AbortSignal.timeout(PATIENCE_MS) });
       req.once('error', (error) => reject(new Error(`${dialect} ${method} ${path}: ${error.message}`)));
       req.once('response', (res) => {
         let text = '';

@@ -65,7 +65,7 @@ export class Upstream {
   }
 
   #answer(req: IncomingMessage, res: ServerResponse): void {
-    const url = new URL(req.url ?? '/', 'http://upstream.invalid');
+    const url = new URL(`http://upstream.invalid${req.url ?? '/'}`);
     const bytes = Number(url.searchParams.get('bytes') ?? 0);
     if (url.pathname === '/events') this.streams.events(req, res);
     else if (url.pathname === '/download') this.#download(res, bytes, bytes);

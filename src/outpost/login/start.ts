@@ -30,7 +30,7 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
   const destination = target ?? site.external.href;
   const identity = target === undefined ? who : identityAt(who, applicationsAt(site, generation, target));
 
-  const refusal = refusedByRule(site, destination, identity);
+  const refusal = target === undefined ? undefined : refusedByRule(site, target, identity);
   if (refusal !== undefined) {
     sendDenial(exchange, site, refusal, generation, destination);
     return report(exchange, refusal.reason, site, refusal.live?.user);
