@@ -4,6 +4,6 @@ import type { RelayingProxy } from './relayed.ts';
 
 export const caddy: RelayingProxy = {
   name: 'Caddy',
-  hint: 'Use the directive forward_auth, which sets X-Forwarded-Uri by itself, and set no header_up that removes it.',
+  hint: 'The directive forward_auth of Caddy sets X-Forwarded-Uri by itself: use it as it is, without a header_up that removes the header.',
   ...forwardedUri,
 };

@@ -15,7 +15,7 @@ const NONE: readonly string[] = [];
 
 export const traefik: RelayingProxy = {
   name: 'Traefik',
-  hint: 'In the forwardAuth middleware, set "trustForwardHeader: true", and let only Traefik call this address.',
+  hint: 'The forwardAuth middleware of Traefik sets X-Forwarded-Uri by itself: let it call this address, with nothing in between that removes the header.',
   ...forwardedUri,
   permitHeaders({ query, headers }: NormalisedRequest) {
     if (query !== STRIP_COOKIES || headers.cookie === undefined) return NONE;
