@@ -133,7 +133,7 @@ export class DataPlane {
     const { state, problems } = buildState(around, providers, this.#services.state);
     this.#services.state = state;
     this.#upstreams.keepOnly(state.upstreams);
-    this.#services.openAnswers.keepOnly(state.sites);
+    this.#services.openAnswers.recheck();
     metrics.configure(
       outpost.name,
       [...state.sites.values()].map((site) => site.external.host),

@@ -285,6 +285,34 @@ describe('upgrades through proxy mode', { timeout: 60_000 }, () => {
     await once(ws, 'close');
   });
 
+  it('are decided once more with fresh claims, and by new rules', async () => {
+    const staff = { match: 'glob' as const, methods: [], effect: 'groups' as const, groups: ['staff'] };
+    const configure = (pattern: string) => {
+      const gatehouse = { ...providerConfig().gatehouse!, access_rules: [{ ...staff, pattern }] };
+      outpost.plane.configure(outpostInstance(), [{ ...provider(), gatehouse }]);
+    };
+    const extension = { ...outpost.server.extension, rule_groups: ['staff'] };
+    Object.assign(outpost.server.extension, extension);
+    configure('/staff/**');
+    await again(ALICE);
+    const inside = await opened('/staff/chat');
+    const outside = await opened('/chat');
+    outpost.server.refresh = async () => ({
+      result: 'token',
+      access_token: await outpost.server.sign('client-1', 'app', ALICE),
+      gatehouse: { ...extension, rule_groups: [], cursor: { epoch: 'e1', n: 11 } },
+    });
+    const events = [
+      { n: 11, until: Date.now() + 1e7, kind: 'user-changed' as const, uid: ALICE.sub, effect: 'refresh' as const },
+    ];
+    outpost.plane.applyEvents({ epoch: 'e1', snapshot: false, n: 11, events });
+    await once(inside, 'close');
+    outside.send('still here');
+    await once(outside, 'message');
+    configure('/chat');
+    await once(outside, 'close');
+  });
+
   it('end when the application is no longer served, and both sides end together', async () => {
     const ws = await opened('/');
     outpost.plane.configure(outpostInstance(), []);

@@ -192,10 +192,37 @@ export const cases: Case[] = [
       }
     },
   },
+  {
+    id: 'I21',
+    rule: 'I',
+    title: 'a WebSocket of a path for a group ends when the person leaves the group, others of theirs do not',
+    async run(env) {
+      const { person, browser } = await env.visitor('one');
+      const group = await env.provision.group('riders', [person.pk]);
+      const settings = `providers/proxy/${env.applications.one.provider}/gatehouse/`;
+      const rule = { match: 'glob', pattern: '/riders/**', methods: [], effect: 'groups', groups: ['riders'] };
+      await env.gatehouse.api.patch(settings, { access_rules: [rule] });
+      const watched: ReturnType<typeof tunnel>[] = [];
+      try {
+        await within(3000, 'the rule holds', async () => (await open(env, '/riders/x', [], env.eve)).status === 403);
+        watched.push(tunnel(env, browser, '/riders/live'), tunnel(env, browser));
+        const opened = () => watched.every(({ received }) => received.includes(' 101 '));
+        await within(3000, 'both open', () => Promise.resolve(opened()));
+        await env.provision.removeMember(group, person.pk);
+        await within(SOON, 'the one of the group goes on', () => Promise.resolve(watched[0]!.over));
+        const mark = marker();
+        watched[1]!.socket.write(mark);
+        await within(2000, 'the other one', () => Promise.resolve(env.upstream.about(mark).length > 0));
+      } finally {
+        for (const { socket } of watched) socket.destroy();
+        await env.gatehouse.api.patch(settings, { access_rules: [] });
+      }
+    },
+  },
 ];
 
 /** A WebSocket of `one`, as bytes. */
-function tunnel(env: Env, browser: Browser) {
+function tunnel(env: Env, browser: Browser, path = '/live') {
   const socket = connect({ host: '127.0.0.1', port: env.port });
   const watched = { socket, received: '', over: false };
   socket.on('data', (chunk) => (watched.received += chunk.toString('latin1')));
@@ -203,6 +230,6 @@ function tunnel(env: Env, browser: Browser) {
   socket.on('close', () => (watched.over = true));
   const host = env.host('one');
   const cookie = `Cookie: ${browser.cookieHeader(host)}\r\n`;
-  socket.write(`GET /live HTTP/1.1\r\nHost: ${host}\r\n${cookie}${lines(HANDSHAKE)}\r\n`);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${cookie}${lines(HANDSHAKE)}\r\n`);
   return watched;
 }

@@ -492,14 +492,26 @@ export const switches: readonly Switch[] = [
   {
     rule: 'I',
     title: 'answers under way are left alone',
-    edits: [edit('outpost/dialects/proxy-mode.ts', 'services.openAnswers.add(res, live)', 'void live')],
+    edits: [edit('outpost/dialects/proxy-mode.ts', 'services.openAnswers.add(res, live, goesOn)', 'void live')],
     noticed: ['I9'],
   },
   {
     rule: 'I',
     title: 'WebSockets are left alone',
-    edits: [edit('outpost/dialects/proxy-mode.ts', 'services.openAnswers.add(connection, live)', 'undefined')],
+    edits: [edit('outpost/dialects/proxy-mode.ts', 'services.openAnswers.add(connection, live, goesOn)', 'undefined')],
     noticed: ['I20'],
+  },
+  {
+    rule: 'I',
+    title: 'what is under way is not decided again',
+    edits: [
+      edit(
+        'outpost/session/open-answers.ts',
+        'if (entry.live === live && !entry.mayGoOn(live)) this.#cut(answer);',
+        'void [answer, entry];',
+      ),
+    ],
+    noticed: ['I21'],
   },
   {
     rule: 'J',

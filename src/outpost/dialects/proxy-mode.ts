@@ -3,9 +3,9 @@ import type { Generation } from '../../contract/paths.ts';
 import { sendEmpty } from '../answer.ts';
 import { readPath } from '../../rules/canonical-path.ts';
 import { decide } from '../decide.ts';
-import type { Decision } from '../decide.ts';
+import type { Decision, DecisionInput } from '../decide.ts';
 import { report } from '../exchange.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, Services } from '../exchange.ts';
 import type { Identity } from '../identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { sendCodedError, sendProblem } from '../pages.ts';
@@ -18,6 +18,7 @@ import { originAllowed } from '../proxy/websocket-origin.ts';
 import type { Reason } from '../reasons.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
+import type { MayGoOn } from '../session/open-answers.ts';
 import type { Site } from '../sites/site.ts';
 import { presentRefusal } from './refusal.ts';
 
@@ -26,7 +27,7 @@ const GENERATION: Generation = 'outpost';
 
 export function answerProxyMode(exchange: Exchange, site: Site, identity: Identity): void | Promise<void> {
   const { request, services } = exchange;
-  const decision = decide({
+  const input: DecisionInput = {
     identity,
     path: readPath(request.rawPath),
     // only rules of domain-level providers look at it
@@ -39,16 +40,27 @@ export function answerProxyMode(exchange: Exchange, site: Site, identity: Identi
     kind: requestKind(request),
     renew:
       renewalDue(services, site, identity, request) && isRepeatableNavigation(request) && canRenewAt(request.rawTarget),
-  });
+  };
+  const decision = decide(input);
   if (decision.verdict !== 'allow') {
     return presentRefusal(exchange, site, GENERATION, decision, site.external.origin + request.rawTarget);
   }
-  if (decision.preflight === undefined) return pass(exchange, site, decision);
+  if (decision.preflight === undefined) return pass(exchange, site, decision, mayGoOn(services, site, input));
   sendEmpty(exchange.res, 204, preflightAnswer(decision.preflight));
   report(exchange, decision.reason, site);
 }
 
-function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'allow' }): void {
+/** What is under way is decided once more with fresh claims, and by the rules there are then. */
+function mayGoOn(services: Services, site: Site, input: DecisionInput): MayGoOn {
+  return (live) => {
+    const current = services.state?.sites.get(site.pk);
+    if (current === undefined || current.mode !== 'proxy') return false;
+    const identity: Identity = { kind: 'person', reason: 'session', live, setCookies: [] };
+    return decide({ ...input, identity, rules: current.rules, renew: false }).verdict === 'allow';
+  };
+}
+
+function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'allow' }, goesOn: MayGoOn): void {
   const { req, res, request, services, upgrade } = exchange;
   const { live } = decision;
   const { upstream } = site;
@@ -85,10 +97,10 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
       report(exchange, reason, site, live?.user, 'app', outcome.bytes || undefined);
     },
   };
-  if (live !== undefined) services.openAnswers.add(res, live);
+  if (live !== undefined) services.openAnswers.add(res, live, goesOn);
   if (upgrade === undefined) return carry(req, res, target);
   carryUpgrade(req, res, upgrade, target, {
-    onSwitched: (connection) => live !== undefined && services.openAnswers.add(connection, live),
+    onSwitched: (connection) => live !== undefined && services.openAnswers.add(connection, live, goesOn),
     onClosed: (connection) => services.openAnswers.delete(connection),
   });
 }

@@ -15,12 +15,17 @@ const person = (reason: 'session-refreshed' | 'session-grace', live: LiveSession
 
 /** One answer of one session, whose standing and fresh claims the test decides. */
 function open(settle: (live: LiveSession) => Identity | Promise<Identity>) {
-  const state: { standing: Standing; cut: boolean; now: number } = { standing: 'live', cut: false, now: 0 };
+  const state: { standing: Standing; cut: boolean; now: number; may: boolean } = {
+    standing: 'live',
+    cut: false,
+    now: 0,
+    may: true,
+  };
   const revocations = { standing: () => state.standing } as unknown as Revocations;
   const answers = new OpenAnswers({ revocations, settle, now: () => state.now });
   const live = { session: { issuedAt: 0, expiresAt: 3_600_000 }, site: { pk: 1 } } as unknown as LiveSession;
   const res = { destroy: () => (state.cut = true) } as unknown as ServerResponse;
-  answers.add(res, live);
+  answers.add(res, live, () => state.may);
   return { answers, state, live, res };
 }
 
@@ -57,11 +62,20 @@ describe('open answers', () => {
     }
   });
 
-  it('of applications that are gone are broken off', () => {
+  it('are decided once more when the configuration changed', () => {
     const { answers, state } = open(() => assert.fail('nothing to settle'));
-    answers.keepOnly(new Map([[1, {}]]));
+    answers.recheck();
     assert.equal(state.cut, false);
-    answers.keepOnly(new Map());
+    state.may = false;
+    answers.recheck();
+    assert.equal(state.cut, true);
+  });
+
+  it('are broken off when the fresh claims do not open what they answer', async () => {
+    const { answers, state } = open((live) => person('session-refreshed', live));
+    Object.assign(state, { standing: 'stale', may: false });
+    answers.check();
+    await settled();
     assert.equal(state.cut, true);
   });
 

@@ -20,6 +20,14 @@ export interface Breakable {
   destroy(error?: Error): unknown;
 }
 
+/** Decides once more, by what is known of the person and configured now: groups and rules may have changed. */
+export type MayGoOn = (live: LiveSession) => boolean;
+
+interface Entry {
+  live: LiveSession;
+  readonly mayGoOn: MayGoOn;
+}
+
 export interface OpenAnswersOptions {
   revocations: Revocations;
   /** fetches fresh claims for a session */
@@ -30,7 +38,7 @@ export interface OpenAnswersOptions {
 
 export class OpenAnswers {
   readonly #options: OpenAnswersOptions;
-  readonly #open = new Map<Breakable, LiveSession>();
+  readonly #open = new Map<Breakable, Entry>();
   /** sessions near their end -> when the server may be asked (again), epoch ms; Infinity = it said all it will */
   #prolonging = new WeakMap<LiveSession, number>();
   #retry: NodeJS.Timeout | undefined;
@@ -41,8 +49,8 @@ export class OpenAnswers {
   }
 
   /** An answer begins. */
-  add(answer: Breakable, live: LiveSession): void {
-    this.#open.set(answer, live);
+  add(answer: Breakable, live: LiveSession, mayGoOn: MayGoOn): void {
+    this.#open.set(answer, { live, mayGoOn });
     this.#look ??= setInterval(() => this.#expire(), LOOK_MS).unref();
   }
 
@@ -58,7 +66,7 @@ export class OpenAnswers {
   /** Breaks off the answers of sessions that are over. To be called after every change of the revocations. */
   check(): void {
     const stale = new Set<LiveSession>();
-    for (const [answer, live] of this.#open) {
+    for (const [answer, { live }] of this.#open) {
       const standing = this.#options.revocations.standing(live.session);
       if (standing === 'ended') this.#cut(answer);
       else if (standing === 'stale') stale.add(live);
@@ -66,9 +74,9 @@ export class OpenAnswers {
     for (const live of stale) void this.#settle(live);
   }
 
-  /** Breaks off the answers of applications that are no longer served. @param served by pk of their provider */
-  keepOnly(served: ReadonlyMap<number, unknown>): void {
-    for (const [answer, live] of this.#open) if (!served.has(live.site.pk)) this.#cut(answer);
+  /** Breaks off what would be refused now. To be called after every change of the configuration. */
+  recheck(): void {
+    for (const [answer, { live, mayGoOn }] of this.#open) if (!mayGoOn(live)) this.#cut(answer);
   }
 
   /** No timer stays behind. */
@@ -83,8 +91,9 @@ export class OpenAnswers {
     const identity = await this.#ask(live);
     // an event that came while the claims were under way got this same answer, which does not know of it
     const standing = this.#options.revocations.standing(live.session);
-    if (identity?.kind !== 'person' || standing === 'ended') this.#cutAll(live);
-    else if (identity.reason === 'session-grace' || standing === 'stale') {
+    if (identity?.kind !== 'person' || standing === 'ended') return this.#cutAll(live);
+    for (const [answer, entry] of this.#open) if (entry.live === live && !entry.mayGoOn(live)) this.#cut(answer);
+    if (identity.reason === 'session-grace' || standing === 'stale') {
       this.#retry ??= setTimeout(() => {
         this.#retry = undefined;
         this.check();
@@ -99,7 +108,7 @@ export class OpenAnswers {
   #expire(): void {
     const now = this.#options.now();
     const due = new Set<LiveSession>();
-    for (const [answer, live] of this.#open) {
+    for (const [answer, { live }] of this.#open) {
       const { expiresAt, issuedAt } = live.session;
       if (expiresAt <= now) this.#cut(answer);
       else if (expiresAt - now <= Math.min(AHEAD_MS, (expiresAt - issuedAt) / 2)) due.add(live);
@@ -122,7 +131,11 @@ export class OpenAnswers {
     if (identity.kind !== 'person' || identity.reason === 'session-grace') return; // asked again until it has run out
     if (session.expiresAt <= expiresAt) return void this.#prolonging.set(live, Infinity);
     own.replace(session);
-    for (const [answer, owner] of this.#open) if (owner === live) this.#open.set(answer, own);
+    for (const [answer, entry] of this.#open) {
+      if (entry.live !== live) continue;
+      if (entry.mayGoOn(own)) entry.live = own;
+      else this.#cut(answer);
+    }
     this.check(); // an event may have come meanwhile
   }
 
@@ -136,7 +149,7 @@ export class OpenAnswers {
   }
 
   #cutAll(live: LiveSession): void {
-    for (const [answer, owner] of this.#open) if (owner === live) this.#cut(answer);
+    for (const [answer, entry] of this.#open) if (entry.live === live) this.#cut(answer);
   }
 
   #cut(answer: Breakable): void {
