@@ -588,6 +588,53 @@ export const switches: readonly Switch[] = [
     noticed: ['J8'],
   },
   {
+    rule: 'A',
+    title: 'pseudo headers of HTTP/2 count as headers',
+    edits: [edit('outpost/listen/http2.ts', "else if (name.startsWith(':')) continue;", '')],
+    noticed: ['A40'],
+  },
+  {
+    rule: 'D',
+    title: 'anybody may announce a peer',
+    edits: [edit('supervise/announced-peers.ts', "if (!trusts(socket.remoteAddress ?? '')) return hand(socket);", '')],
+    noticed: ['D40'],
+  },
+  {
+    rule: 'D',
+    title: 'an announced peer is believed what the proxy would be',
+    edits: [
+      edit(
+        'supervise/announced-peers.ts',
+        "if (source !== 'itself') announce(",
+        "if (source === 'itself') return hand(socket);\n      if (socket.destroyed) announce(",
+      ),
+    ],
+    noticed: ['D41'],
+  },
+  {
+    rule: 'D',
+    title: 'an announcement is read leniently',
+    edits: [
+      edit('outpost/listen/proxy-protocol.ts', 'if (end >= V1_MAX || bytes[end - 1] !== 0x0d)', 'if (end >= V1_MAX)'),
+    ],
+    noticed: ['D42'],
+  },
+  {
+    rule: 'J',
+    title: 'a second host of an HTTP/2 request is ignored',
+    edits: [edit('outpost/listen/http2.ts', '[authority, ...others]', '[authority]')],
+    noticed: ['J40'],
+  },
+  {
+    rule: 'J',
+    title: 'requests may be taken back without end',
+    edits: [
+      edit('supervise/tls-listener.ts', 'streamResetBurst: RESET_BURST,', 'streamResetBurst: 1_000_000,'),
+      edit('supervise/tls-listener.ts', 'streamResetRate: RESETS_PER_SECOND,', 'streamResetRate: 1_000_000,'),
+    ],
+    noticed: ['J41'],
+  },
+  {
     rule: 'K',
     title: 'text is not escaped',
     edits: [

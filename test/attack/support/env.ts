@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { Gatehouse, type GatehouseOptions } from '../../harness/gatehouse.ts';
+import { freePort } from '../../harness/ports.ts';
 import { Provision, type ApplicationOptions, type Person } from '../../harness/provision.ts';
 import { one, story } from './ask.ts';
 import { Browser } from './browser.ts';
@@ -31,6 +32,8 @@ export interface Env {
   upstream: Upstream;
   provision: Provision;
   port: number;
+  /** HTTPS */
+  securePort: number;
   /** address of the identity server */
   base: string;
   people: { eve: Person; staff: Person };
@@ -59,10 +62,12 @@ export interface Env {
 /** Starts everything. @param root sources to run, other than this project's own */
 export async function startEnv(root?: string, options: GatehouseOptions = {}): Promise<Env> {
   const upstream = await startUpstream();
+  const securePort = await freePort();
   let gatehouse: Gatehouse | undefined;
   try {
     gatehouse = await Gatehouse.start({
       workers: 2,
+      securePort,
       ...(root === undefined ? {} : { root }),
       ...options,
       env: {
@@ -73,7 +78,7 @@ export async function startEnv(root?: string, options: GatehouseOptions = {}): P
         ...options.env,
       },
     });
-    return await furnish(gatehouse, upstream);
+    return await furnish(gatehouse, upstream, securePort);
   } catch (error) {
     await gatehouse?.stop().catch(() => undefined);
     await upstream.close();
@@ -81,7 +86,7 @@ export async function startEnv(root?: string, options: GatehouseOptions = {}): P
   }
 }
 
-async function furnish(gatehouse: Gatehouse, upstream: Upstream): Promise<Env> {
+async function furnish(gatehouse: Gatehouse, upstream: Upstream, securePort: number): Promise<Env> {
   const { port } = gatehouse;
   const provision = new Provision(gatehouse.api);
   const base = `http://auth.test:${port}`;
@@ -99,6 +104,7 @@ async function furnish(gatehouse: Gatehouse, upstream: Upstream): Promise<Env> {
     upstream,
     provision,
     port,
+    securePort,
     base,
     people: { eve, staff },
     staffGroup,
