@@ -90,6 +90,8 @@ export interface AccessEntry {
   method: string;
   /** raw request target; secret parameters are removed here */
   target: string;
+  /** address a reverse proxy named in its question; logged only for what was not let through */
+  asked: string | undefined;
   host: string;
   scheme: string;
   status: number;
@@ -160,7 +162,9 @@ export class AccessLog {
       `,"method":"${entry.method}","scheme":"${entry.scheme}","status":${entry.status}`;
     if (entry.size !== undefined) line += `,"size":${entry.size}`;
     if (user !== undefined) line += `,"user":${this.#user.of(user)}`;
-    line += `,"verdict":"${verdictOf(reason)}","reasons":["${reason}"],"request_id":"${entry.requestId}"`;
+    const verdict = verdictOf(reason);
+    if (verdict !== 'allow' && entry.asked !== undefined) line += `,"asked":${quote(redactTarget(entry.asked))}`;
+    line += `,"verdict":"${verdict}","reasons":["${reason}"],"request_id":"${entry.requestId}"`;
     const raw = entry.rawHeaders;
     for (let i = 0; i + 1 < raw.length; i += 2) {
       const name = raw[i] as string;

@@ -94,6 +94,7 @@ export function report(
     at: services.now(),
     method: request.method,
     target: request.rawTarget,
+    asked: request.headers.originalUrl ?? request.headers.originalUri ?? request.headers.forwardedUri,
     host: request.host,
     scheme: request.scheme,
     status: res.statusCode,

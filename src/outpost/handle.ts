@@ -21,10 +21,11 @@ import { normalise, upgradeOverHttp10 } from './listen/normalise.ts';
 import type { NormalisedRequest } from './listen/request.ts';
 import type { Upgrade } from './listen/upgrade.ts';
 import { answerLoginEndpoint, loginEndpoint } from './login/endpoints.ts';
-import { sendCodedError, sendProblem, sendUnknownHost } from './pages.ts';
+import { sendCodedError, sendProblem } from './pages.ts';
 import { breakOff } from './proxy/client-side.ts';
 import type { Reason } from './reasons.ts';
 import type { Site } from './sites/site.ts';
+import { sendUnknownHost } from './unknown-host-page.ts';
 
 type Work = void | Promise<void>;
 type Own = { generation: Generation; rest: string };

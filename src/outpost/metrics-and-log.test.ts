@@ -108,6 +108,7 @@ describe('AccessLog', () => {
     at: Date.UTC(2026, 0, 2, 3, 4, 5, 6),
     method: 'GET',
     target: '/x?code=secret-code',
+    asked: undefined,
     host: 'app.test',
     scheme: 'https',
     status: 200,
@@ -165,6 +166,15 @@ describe('AccessLog', () => {
     const line = JSON.parse(written[0]!) as Record<string, unknown>;
     assert.match(String(line['referer']), /^https:\/\/app\.test\/.*code=\[redacted\]&state=\[redacted\]&x=1$/);
     assert.ok(!written[0]!.includes('secret'));
+  });
+
+  it('says which address a reverse proxy asked about, when it was not let through', () => {
+    const { log, written } = lines('info');
+    const asked = 'https://app.test/private?token=secret';
+    log.write({ ...entry, asked, reason: 'no-session' });
+    log.write({ ...entry, asked });
+    const [refused, passed] = written.map((text) => JSON.parse(text) as Record<string, unknown>);
+    assert.deepEqual([refused?.['asked'], passed?.['asked']], ['https://app.test/private?token=[redacted]', undefined]);
   });
 
   it('names another logger for pings, and no size that is not known', () => {

@@ -1,21 +1,19 @@
 /** Pages of the outpost for people, and the same in JSON for programs. */
 import type { CodedError } from '../contract/errors.ts';
+import type { Generation } from '../contract/paths.ts';
 import { html } from '../look/html.ts';
 import type { HtmlValue } from '../look/html.ts';
 import { denialPage, donePage, errorPage, mainLink, secondLink } from '../look/message.ts';
 import { texts } from '../look/texts.ts';
-import { outpostTexts } from '../look/texts-outpost.ts';
 import type { Finding } from '../look/texts-diagnosis.ts';
+import { outpostTexts } from '../look/texts-outpost.ts';
 import type { OutpostErrorCode } from '../look/texts-outpost.ts';
-import { cookieHeaders, NO_STORE, sendBody, sendJson, sendPage, sendText } from './answer.ts';
-import type { Diagnosis } from './login/diagnosis.ts';
-import { explainUnknownHost } from './sites/unknown-host.ts';
-import { diagnosisTexts } from '../look/texts-diagnosis.ts';
-import { wantsPage } from './navigation.ts';
+import { cookieHeaders, sendJson, sendPage } from './answer.ts';
 import type { Exchange } from './exchange.ts';
-import type { Generation } from '../contract/paths.ts';
-import type { LiveSession } from './session/live.ts';
+import type { Diagnosis } from './login/diagnosis.ts';
+import { wantsPage } from './navigation.ts';
 import { corsHeaders } from './preflight.ts';
+import type { LiveSession } from './session/live.ts';
 import { ownEndpoint } from './sites/site.ts';
 import type { Site } from './sites/site.ts';
 
@@ -108,40 +106,6 @@ export function sendUnheld(
     'a login does not hold',
   );
   sendProblem(exchange, code, { site, retry, asPage: true, findings: diagnosis });
-}
-
-/**
- * No application for this host: the published JSON for programs, with what else helps behind it (spec/outpost.md 3.2), a
- * page for people, a sentence for nginx, which shows nobody more than a status.
- */
-export function sendUnknownHost(exchange: Exchange, sites: Iterable<Site>, forNginx: boolean): void {
-  const { res, request } = exchange;
-  const { host, peer, trusted } = request;
-  const { findings, near } = explainUnknownHost(request, sites);
-  const sentence = diagnosisTexts.unknownHost.sentence(host);
-  if (forNginx) {
-    sendText(res, 403, [sentence, ...findings.flatMap((found) => [found.what, found.todo])].join(' '));
-    return;
-  }
-  if (wantsPage(request)) {
-    const { unknownHost } = diagnosisTexts;
-    const by = `${peer}, ${trusted ? unknownHost.trusted : unknownHost.untrusted}`;
-    const facts = [[outpostTexts.host, host], [unknownHost.peer, by]] as const; // prettier-ignore
-    sendProblem(exchange, 'unknown-host', { site: near, facts, ...(findings.length > 0 ? { findings } : {}) });
-    return;
-  }
-  const body = {
-    Message: 'no app for hostname',
-    Host: host,
-    Detail: `Check the outpost settings and make sure '${host}' is included.`,
-    error: [sentence, ...findings.flatMap((found) => [found.what, found.todo])].join(' '),
-    code: 'unknown-host',
-    request_id: request.requestId,
-    peer,
-    trusted,
-    ...(near === undefined ? {} : { nearest: near.external.origin }),
-  };
-  sendBody(res, 400, ['Content-Type', 'application/json', ...NO_STORE], `${JSON.stringify(body, undefined, '\t')}\n`);
 }
 
 /** Who was refused, and by what. */

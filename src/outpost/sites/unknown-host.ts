@@ -58,22 +58,17 @@ const bare = (host: string) =>
     .replace(/\.$/, '')
     .replace(/^www\./, '');
 
-/** Levenshtein distance below `limit`, or `limit`. Looks at a band as wide as that only: there may be thousands of sites. */
+/** Levenshtein distance below `limit`, or `limit`. There may be thousands of sites, and strangers may ask often. */
 function distance(a: string, b: string, limit: number): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = previous.map(() => limit);
-    if (i < limit) row[0] = i;
-    let least = limit;
-    const last = Math.min(b.length, i + limit);
-    for (let j = Math.max(1, i - limit); j <= last; j++) {
-      const replaced = (previous[j - 1] ?? limit) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const edits = Math.min(replaced, (previous[j] ?? limit) + 1, (row[j - 1] ?? limit) + 1);
-      row[j] = edits;
-      if (edits < least) least = edits;
-    }
-    if (least >= limit) return limit;
-    previous = row;
-  }
-  return Math.min(previous[b.length] ?? limit, limit);
+  for (let edits = 0; edits < limit; edits++) if (isWithin(a, 0, b, 0, edits)) return edits;
+  return limit;
+}
+
+/** Whether the rest of `a` becomes the rest of `b` with so many insertions, deletions and replacements. */
+function isWithin(a: string, i: number, b: string, j: number, edits: number): boolean {
+  while (i < a.length && a[i] === b[j]) [i, j] = [i + 1, j + 1];
+  if (i === a.length || j === b.length) return a.length - i + b.length - j <= edits;
+  if (edits === 0) return false;
+  const left = edits - 1;
+  return isWithin(a, i + 1, b, j + 1, left) || isWithin(a, i + 1, b, j, left) || isWithin(a, i, b, j + 1, left);
 }
