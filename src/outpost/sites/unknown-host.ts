@@ -44,7 +44,7 @@ function nearestSite(host: string, sites: Iterable<Site>): Site | undefined {
   let best: Site | undefined;
   let least = MAX_EDITS + 1;
   for (const site of sites) {
-    const known = bare(site.external.hostname);
+    const known = withoutWww(site.external.hostname);
     if (known.length < MIN_LENGTH || Math.abs(known.length - name.length) >= least) continue;
     const edits = distance(name, known, least);
     if (edits < least) [best, least] = [site, edits];
