@@ -52,11 +52,8 @@ function nearestSite(host: string, sites: Iterable<Site>): Site | undefined {
   return best;
 }
 
-const bare = (host: string) =>
-  host
-    .replace(/:\d+$/, '')
-    .replace(/\.$/, '')
-    .replace(/^www\./, '');
+const bare = (host: string) => withoutWww(host.replace(/:\d+$/, '').replace(/\.$/, ''));
+const withoutWww = (name: string) => (name.startsWith('www.') ? name.slice(4) : name);
 
 /** Levenshtein distance below `limit`, or `limit`. There may be thousands of sites, and strangers may ask often. */
 function distance(a: string, b: string, limit: number): number {
