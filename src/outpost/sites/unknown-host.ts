@@ -63,7 +63,10 @@ function distance(a: string, b: string, limit: number): number {
 
 /** Whether the rest of `a` becomes the rest of `b` with so many insertions, deletions and replacements. */
 function isWithin(a: string, i: number, b: string, j: number, edits: number): boolean {
-  while (i < a.length && a[i] === b[j]) [i, j] = [i + 1, j + 1];
+  while (i < a.length && a[i] === b[j]) {
+    i++;
+    j++;
+  }
   if (i === a.length || j === b.length) return a.length - i + b.length - j <= edits;
   if (edits === 0) return false;
   const left = edits - 1;
