@@ -1,19 +1,15 @@
 /** What `gatehouse config` writes, in the real programs, in front of the product. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { Agent, get } from 'node:https';
-import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { promisify } from 'node:util';
 import type { Browser } from 'playwright-core';
-import { WebSocket } from 'ws';
 import { foldHeaderName, IDENTITY_HEADERS } from '../src/contract/headers.ts';
 import { person, signIn, startBrowser } from './harness/browser.ts';
 import { Client, trace } from './harness/client.ts';
 import { EchoUpstream } from './harness/echo-upstream.ts';
 import { FRONTS, startFront } from './harness/fronts.ts';
 import type { Front, FrontKind } from './harness/fronts.ts';
-import { Gatehouse, ROOT } from './harness/gatehouse.ts';
+import { Gatehouse } from './harness/gatehouse.ts';
+import { configText, firstEvent, throughWebSocket } from './harness/live.ts';
 import { freePort } from './harness/ports.ts';
 import { Provision } from './harness/provision.ts';
 import type { Person } from './harness/provision.ts';
@@ -21,7 +17,6 @@ import { valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
 import { failed } from './harness/wait.ts';
 
-const run = promisify(execFile);
 const PREFIX = '/outpost.goauthentik.io';
 const TARGETS = ['/', '/search?q=a&lang=en', '/a%20b/c?x=1&y=%2Fpath%26more&z=%C3%A4&empty=&flag', '/plus?q=a+b%2Bc'];
 
@@ -66,15 +61,9 @@ after(async () => {
   await gatehouse?.stop();
 });
 
-/** Runs the command as a person does. */
-async function generated(kind: FrontKind, provider: string, more: string[]): Promise<string> {
-  const { stdout } = await run(
-    process.execPath,
-    [join(ROOT, 'src/main.ts'), 'config', kind, '--provider', provider, '--upstream', upstream.origin, ...more],
-    { encoding: 'utf8', env: { GATEHOUSE_HOST: gatehouse.origin, GATEHOUSE_TOKEN: gatehouse.api.token } },
-  );
-  return stdout;
-}
+/** What the command writes. */
+const generated = (kind: FrontKind, provider: string, more: string[]) =>
+  configText(gatehouse, [kind, '--provider', provider, '--upstream', upstream.origin, ...more]);
 
 for (const kind of FRONTS) {
   for (const mode of ['forward_single', 'forward_domain'] as const) {
@@ -330,39 +319,3 @@ const LIVE = `new Promise((resolve, reject) => {
     };
   };
 })`;
-
-/** @returns the first piece of an answer that does not end */
-function firstEvent(address: string, cookie: string): Promise<string> {
-  const { host, hostname, port, pathname } = new URL(address);
-  const agent = new Agent({ servername: hostname, rejectUnauthorized: false });
-  return new Promise((resolve, reject) => {
-    const req = get({ host: '127.0.0.1', port, path: pathname, agent, headers: { host, cookie } }, (res) => {
-      res.once('data', (piece: Buffer) => {
-        resolve(piece.toString());
-        req.destroy();
-      });
-    });
-    req.once('error', reject);
-  });
-}
-
-/** @returns what reached the application at the handshake, and the echo of `ping`. @throws when it is not opened */
-function throughWebSocket(app: string, cookie: string): Promise<{ hello: Received; echo: string }> {
-  const { host, hostname, port } = new URL(app);
-  const socket = new WebSocket(`wss://127.0.0.1:${port}/live`, {
-    headers: { host, cookie, 'sec-fetch-mode': 'websocket' },
-    agent: new Agent({ servername: hostname, rejectUnauthorized: false }),
-  });
-  return new Promise((resolve, reject) => {
-    let hello: Received | undefined;
-    socket.once('error', reject);
-    socket.on('message', (data: Buffer) => {
-      if (hello === undefined) {
-        hello = JSON.parse(data.toString()) as Received;
-        return socket.send('ping');
-      }
-      resolve({ hello, echo: data.toString() });
-      socket.close();
-    });
-  });
-}
