@@ -3,15 +3,19 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { person, signIn, startBrowser } from './harness/browser.ts';
+import { freePort } from './harness/ports.ts';
 import type { Person } from './harness/provision.ts';
 import { Scene } from './harness/scene.ts';
 import type { Stream } from './harness/streams.ts';
 import { TICK_MS } from './harness/streams.ts';
 import { eventually, sleep } from './harness/wait.ts';
 
-/** nginx asks, nginx carries; Gatehouse carries; nginx in front of Gatehouse, which carries. */
-const WAYS = ['asked', 'direct', 'behind'] as const;
-const CARRIED = ['direct', 'behind'];
+/**
+ * nginx asks and carries; Gatehouse carries; nginx in front of Gatehouse, which carries; Gatehouse on its own port for
+ * HTTPS, where browsers take HTTP/2 for all but the WebSocket.
+ */
+const WAYS = ['asked', 'direct', 'behind', 'secure'] as const;
+const CARRIED = ['direct', 'behind', 'secure'];
 /** The rule (spec/security.md I). */
 const SOON_MS = 1000;
 
@@ -34,15 +38,22 @@ declare const location: { origin: string };
 export function testStreams(seconds: number): void {
   describe(`streams that run for ${seconds} s`, { timeout: (seconds + 120) * 1000 }, () => {
     let scene: Scene;
+    let securePort: number;
     let browser: Browser;
     let alice: Person;
     let context: BrowserContext;
     const pages = new Map<string, Page>();
 
+    const address = (way: string) => (way === 'secure' ? `https://secure.test:${securePort}` : scene.address(way));
+
     before(async () => {
-      scene = await Scene.start({ gatehouse: { workers: 2 }, nginx: { asked: 'outpost', behind: 'carried' } });
+      securePort = await freePort();
+      scene = await Scene.start({
+        gatehouse: { workers: 2, securePort },
+        nginx: { asked: 'outpost', behind: 'carried' },
+      });
       alice = await scene.provision.user('alice');
-      for (const way of WAYS) await scene.application(way);
+      for (const way of WAYS) await scene.application(way, { externalHost: address(way) });
       browser = await startBrowser();
       context = await person(browser);
     });
@@ -63,9 +74,9 @@ export function testStreams(seconds: number): void {
       for (const way of WAYS) {
         const page = await context.newPage();
         pages.set(way, page);
-        await page.goto(`${scene.address(way)}/`);
+        await page.goto(`${address(way)}/`);
         if (page.url().startsWith(scene.server)) {
-          await signIn(page, 'alice', alice.password, (url) => url.origin === scene.address(way));
+          await signIn(page, 'alice', alice.password, (url) => url.origin === address(way));
         }
         await page.evaluate(listen, way);
       }
@@ -83,7 +94,7 @@ export function testStreams(seconds: number): void {
       const before = scene.upstream.streams.all.length;
       const page = await context.newPage();
       await page.goto(`http://direct.test:${scene.upstream.port}/`); // the same site, another origin
-      const address = `${scene.address('direct').replace('http', 'ws')}/socket?name=stranger`;
+      const socket = `${address('direct').replace('http', 'ws')}/socket?name=stranger`;
       const opened = (url: string) =>
         page.evaluate(
           (to) =>
@@ -94,7 +105,7 @@ export function testStreams(seconds: number): void {
             }),
           url,
         );
-      assert.equal(await opened(address), false);
+      assert.equal(await opened(socket), false);
       assert.equal(scene.upstream.streams.all.length, before);
       await page.close();
     });
@@ -117,7 +128,7 @@ export function testStreams(seconds: number): void {
     it('end within a second of the sign-out where Gatehouse carries them', async (t) => {
       const page = await context.newPage();
       const signedOut = performance.now();
-      await page.goto(`${scene.address('direct')}/outpost.goauthentik.io/sign_out`);
+      await page.goto(`${address('direct')}/outpost.goauthentik.io/sign_out`);
       const ended = () =>
         CARRIED.flatMap((way) => [found(way, 'socket'), found(way, 'events')]).map((stream) => {
           assert.ok(stream.endedAt !== undefined, `${stream.name}: the ${stream.kind} stream goes on`);

@@ -103,7 +103,7 @@ export class Scene {
   /** Makes the application `name`: behind the reverse proxy forward authentication, otherwise proxy mode. */
   async application(name: string, options: Partial<ApplicationOptions> = {}): Promise<Application> {
     const behindFront = this.#front?.names.has(name) === true && !this.#front.carried.has(name);
-    const externalHost = this.address(name);
+    const externalHost = options.externalHost ?? this.address(name);
     const application = await this.provision.application({
       slug: name,
       mode: behindFront ? 'forward_single' : 'proxy',
