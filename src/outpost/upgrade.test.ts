@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { IncomingMessage, Server } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
@@ -8,6 +9,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { ClientOptions } from 'ws';
+import { makeCertificate } from '../server/certificates/make.ts';
 import { ALICE, outpostInstance, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import type { Person } from './data-plane.test-helper.ts';
 
@@ -184,6 +186,24 @@ describe('upgrades through proxy mode', { timeout: 60_000 }, () => {
     assert.equal((await refusal('/', { origin: 'https://evil.test' })).status, 403);
     outpost.plane.configure(outpostInstance(), [provider(['*'])]);
     (await opened('/', { origin: 'null' })).terminate();
+  });
+
+  it('go to applications with https, too', async () => {
+    const names = [{ type: 'dns' as const, value: 'localhost' }];
+    const pair = await makeCertificate({ commonName: 'app', names, validDays: 1, alg: 'ecdsa' });
+    const secure = createTlsServer({ cert: pair.certificate, key: pair.key });
+    secure.on('upgrade', (req, socket: Socket, head) => application.http.emit('upgrade', req, socket, head));
+    secure.listen(0, '127.0.0.1');
+    await once(secure, 'listening');
+    const internal_host = `https://localhost:${(secure.address() as AddressInfo).port}`;
+    const gatehouse = { ...providerConfig().gatehouse!, upstream_ca: pair.certificate };
+    outpost.plane.configure(outpostInstance(), [{ ...provider(), internal_host, gatehouse }]);
+    const ws = await opened('/');
+    ws.send(Buffer.alloc(1_000_000, 'x'));
+    assert.equal(((await once(ws, 'message')) as [Buffer])[0].length, 1_000_000);
+    ws.close(4000);
+    await once(ws, 'close');
+    secure.close();
   });
 
   it('that the application refuses are answered with its answer', async () => {
