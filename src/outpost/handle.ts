@@ -10,6 +10,7 @@ import { sendEmpty, sendText } from './answer.ts';
 import { checkOf, ENVOY } from './dialects/checks.ts';
 import type { Check } from './dialects/checks.ts';
 import { withOwnHost } from './dialects/envoy.ts';
+import { reportUnknownHost } from './dialects/misconfiguration.ts';
 import { answerNginx } from './dialects/nginx.ts';
 import { answerProxyMode } from './dialects/proxy-mode.ts';
 import { answerRelayed } from './dialects/relayed.ts';
@@ -113,8 +114,11 @@ function toControlPlane(exchange: Exchange, site: Site | undefined): void {
 }
 
 function unknownHost(exchange: Exchange, own: Own | undefined): void {
-  const sites = exchange.services.state?.sites.values() ?? [];
-  sendUnknownHost(exchange, sites, asksAsNginx(own, exchange.request));
+  const { services, request } = exchange;
+  const check = own === undefined ? undefined : checkOf(own.generation, own.rest, request.query);
+  if (check !== undefined) reportUnknownHost(exchange, check.by === 'nginx' ? 'nginx' : check.proxy.name);
+  const sites = services.state?.sites.values() ?? [];
+  sendUnknownHost(exchange, sites, check?.by === 'nginx');
   report(exchange, 'unknown-host');
 }
 

@@ -22,7 +22,7 @@ import { sendPermit } from './permit.ts';
 
 const NGINX = {
   name: 'nginx',
-  hint: 'Add to the location of the outpost: proxy_set_header X-Original-URL $scheme://$http_host$request_uri;',
+  hint: 'Set in the location that asks, and set no other header that names an address: proxy_set_header X-Original-URL $scheme://$http_host$request_uri;',
 };
 
 /**
@@ -45,6 +45,7 @@ export function answerNginx(
   identity: Identity,
 ): void {
   const decision = decideNginx(exchange, site, rule, identity);
+  reportMisconfiguration(exchange, site, NGINX, decision);
   presentNginx(exchange, site, generation, decision);
 }
 
@@ -56,7 +57,6 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
     return refuse('original-address-invalid');
   }
   if (address?.kind === 'missing' && (rule === 'required' || rule === 'with-method')) {
-    reportMisconfiguration(exchange, site, NGINX);
     return refuse('no-original-address');
   }
   const path = address?.kind === 'named' ? address.path : undefined;

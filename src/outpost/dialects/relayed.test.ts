@@ -192,6 +192,41 @@ describe('reverse proxies that relay', () => {
     assert.ok('cookie' in headers && 'X-Api-Key' in headers, 'names are told');
   });
 
+  it('tells of addresses that cannot be read, and of hosts of no application', async () => {
+    const told = () => outpost.problems.splice(0).map(({ code, message, provider }) => [code, message, provider]);
+    await outpost.send(`${OP}/auth/caddy`, { 'x-forwarded-host': 'app.test', 'x-forwarded-uri': 'http://app.test/' });
+    await outpost.send(`${OP}/auth/nginx`, { 'x-original-url': '/only/a/path' });
+    for (const path of ['/auth/traefik', '/auth/nginx', '/start']) await outpost.send(OP + path, { host: 'o:9000' });
+    assert.deepEqual(told(), [
+      [
+        'original-address-invalid',
+        'Outpost authentik Embedded Outpost (Provider App provider) failed to detect a forward URL from Caddy',
+        1,
+      ],
+      [
+        'original-address-invalid',
+        'Outpost authentik Embedded Outpost (Provider App provider) failed to detect a forward URL from nginx',
+        1,
+      ],
+      [
+        'unknown-host',
+        'Outpost authentik Embedded Outpost was asked by Traefik about "o:9000", the host of no application',
+        undefined,
+      ],
+      [
+        'unknown-host',
+        'Outpost authentik Embedded Outpost was asked by nginx about "o:9000", the host of no application',
+        undefined,
+      ],
+    ]);
+    await outpost.login('/x', { ...ALICE, sid: 'sid-of-told' });
+    const headers = { 'x-forwarded-host': 'app.test', 'x-forwarded-uri': '/x' };
+    for (const target of ['/x', '/a/../b', '/a%2fb']) {
+      await outpost.send(`${OP}/auth/caddy`, { ...headers, 'x-forwarded-uri': target, ...outpost.cookieHeader() });
+    }
+    assert.deepEqual(told(), [], 'what visitors do is no mistake of the set-up');
+  });
+
   it('names of Envoy count by its Host, whatever is forwarded beside it', async () => {
     await outpost.login('/x', { ...ALICE, sid: 'sid-at-envoy' });
     const cookie = outpost.cookieHeader();

@@ -69,6 +69,7 @@ export function answerRelayed(
   if (decision.verdict === 'allow') {
     return sendPermit(exchange, site, generation, decision, proxy.permitHeaders?.(request));
   }
+  reportMisconfiguration(exchange, site, proxy, decision);
   neverPass(res);
   return presentRefusal(asShown(exchange, proxy), site, generation, decision, addressOf(exchange, site, proxy, target));
 }
@@ -83,10 +84,7 @@ function decideRelayed(
   identity: Identity,
 ): Decision {
   const { request, services } = exchange;
-  if (target === '') {
-    reportMisconfiguration(exchange, site, proxy);
-    return refuse('no-original-address', proxy.hint);
-  }
+  if (target === '') return refuse('no-original-address', proxy.hint);
   if (!target.startsWith('/')) return refuse('original-address-invalid');
   const path = readPath(rawPath);
   // Host is the outpost's own name with some of them

@@ -22,8 +22,9 @@ export interface LoginEndpoint {
  */
 export function loginEndpoint(site: Site, rawPath: string, query: string): LoginEndpoint | undefined {
   const { basePath } = site.external;
-  const below = basePath !== '' && rawPath.startsWith(basePath) ? rawPath.slice(basePath.length) : rawPath;
-  const own = outpostPath(below) ?? outpostPath(rawPath);
+  const below =
+    basePath !== '' && rawPath.startsWith(basePath) ? outpostPath(rawPath.slice(basePath.length)) : undefined;
+  const own = below ?? outpostPath(rawPath);
   const generation = own?.generation ?? 'outpost';
   const what = own === undefined ? querySignature(query) : named(generation, own.rest);
   return what === undefined ? undefined : { what, generation };
