@@ -89,7 +89,12 @@ describe('the address asked for', { timeout: 180_000 }, () => {
       await signIn(login, 'alice', alice.password, (url) => url.origin === scene.address(name));
       await login.close();
       await page.bringToFront();
-      await page.reload();
+      // what the browser says when the person comes back to this page
+      await Promise.all([
+        page.waitForResponse((response) => response.status() === 200 && response.url().endsWith(path)),
+        page.evaluate('document.dispatchEvent(new Event("visibilitychange"))'),
+      ]);
+      await page.waitForLoadState();
       assert.equal((await echo(page)).url, path);
     });
   }
