@@ -60,6 +60,8 @@ export class AccessRules {
   readonly opens: boolean;
   /** some requests of people who may use the application are refused */
   readonly closes: boolean;
+  /** some rule is for certain methods only */
+  readonly namesMethods: boolean;
   /** every group that a rule names, sorted */
   readonly groups: readonly string[];
   readonly #lines: { patterns: PatternSet; winners: readonly Winner[] } | undefined;
@@ -73,6 +75,7 @@ export class AccessRules {
     const effects = new Set<RuleEffect>([settings.access_default, ...rules.map(({ rule }) => rule.winner.effect)]);
     this.opens = lines.length > 0 || effects.has('public');
     this.closes = effects.has('groups') || effects.has('deny');
+    this.namesMethods = rules.some(({ rule }) => rule.methods.length > 0);
     this.groups = [...new Set(rules.flatMap(({ rule }) => rule.winner.groups))].sort();
     this.#fullAddress = settings.mode === 'forward_domain';
     this.#assetsBelow = settings.public_assets ? settings.base_path : undefined;

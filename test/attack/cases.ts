@@ -19,6 +19,29 @@ import { cases as o } from './o-relaying.ts';
 import { cases as p } from './p-websockets.ts';
 import { cases as q } from './q-domain-level.ts';
 import { cases as s } from './s-clients.ts';
+import { cases as t } from './t-access-rules.ts';
 import type { Case } from './support/case.ts';
 
-export const cases: readonly Case[] = [a, b, c, d, announced, n, o, q, s, e, f, g, h, j, http2, p, k, m, l, i].flat();
+export const cases: readonly Case[] = [
+  a,
+  b,
+  c,
+  d,
+  announced,
+  n,
+  o,
+  q,
+  s,
+  t,
+  e,
+  f,
+  g,
+  h,
+  j,
+  http2,
+  p,
+  k,
+  m,
+  l,
+  i,
+].flat();

@@ -82,7 +82,7 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
     peer: request.peer,
     trusted: request.trusted,
     identity: live === undefined ? NO_IDENTITY : live.identityHeaders(),
-    managed: site.meta.managed,
+    managed: site.removed,
     setCookies: decision.setCookies,
     limits: services.carryLimits,
     ...(site.hostHeader === 'backend' ? { rewriteTo: site.external.origin } : {}),

@@ -40,6 +40,8 @@ export interface Site {
   readonly rules: AccessRules;
   readonly clients: ClientPolicy;
   readonly meta: MetaFacts;
+  /** folded names of headers that no client may send to the application in proxy mode */
+  readonly removed: ReadonlySet<string>;
   /** what forward-auth answers say about the site itself */
   readonly permitMeta: PermitMeta;
   /** at domain level, where applications are bound to hosts of the domain */
@@ -66,6 +68,9 @@ export interface SiteSurroundings {
   /** opens the connection pool of an `internal_host` */
   openUpstream(internalHost: string, verifyTls: boolean, ca: string): Upstream;
 }
+
+/** Frameworks that take the method from one of these would make another of the one a rule was asked about. */
+const METHOD_OVERRIDES = ['x-http-method', 'x-http-method-override', 'x-method-override'];
 
 /** Text that is equal exactly when a provider gives the same site. */
 export function siteFingerprint(provider: ProxyOutpostConfig, { outpost, hostBrowser }: SiteSurroundings): string {
@@ -132,6 +137,7 @@ export function buildSite(
     rules,
     clients: clientPolicy(provider.gatehouse, external.basePath),
     meta,
+    removed: rules.namesMethods ? new Set([...managed, ...METHOD_OVERRIDES]) : managed,
     applications: applicationsOf(provider, external, domain, meta),
     permitMeta: permitMeta(meta),
     anonymous: {
