@@ -36,6 +36,9 @@ export async function checkAccess(db: Db, user: UserRow, application: Applicatio
   return result;
 }
 
+/** Beyond this all bindings are read: a statement takes so many values only. */
+const MANY = 1000;
+
 /** {@link checkAccess} for many applications, with as many queries as for one; results in the order given. */
 export async function checkAccessToAll(
   db: Db,
@@ -47,10 +50,12 @@ export async function checkAccessToAll(
   const bindings = await db
     .selectFrom('policy_binding')
     .select(['target', 'group_uuid', 'user_id', 'negate'])
-    .where(
-      'target',
-      'in',
-      applications.map((application) => application.uuid),
+    .$if(applications.length <= MANY, (all) =>
+      all.where(
+        'target',
+        'in',
+        applications.map((application) => application.uuid),
+      ),
     )
     .where('enabled', '=', 1)
     .orderBy('order_')

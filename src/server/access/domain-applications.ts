@@ -80,6 +80,9 @@ export async function checkSignIn(
   return { ...deciding, open: all.filter((_, i) => results[i]?.passing === true) };
 }
 
+/** Of more applications all addresses are read: a statement takes so many values only. */
+const FEW = 1000;
+
 /**
  * Addresses of applications: the external host of their provider, or the first place below a domain-level one, on the
  * scheme and port of its external host.
@@ -88,9 +91,27 @@ export async function addressesOf(
   db: Db,
   applications: readonly ApplicationRow[],
 ): Promise<ReadonlyMap<string, string>> {
-  const providers = await db.selectFrom('proxy_provider').select(['id', 'external_host']).execute();
+  const few = applications.length <= FEW;
+  const places = await db
+    .selectFrom('domain_application')
+    .selectAll()
+    .$if(few, (all) =>
+      all.where(
+        'application_uuid',
+        'in',
+        applications.map((application) => application.uuid),
+      ),
+    )
+    .orderBy('host')
+    .orderBy('path')
+    .execute();
+  const named = [...applications, ...places].flatMap(({ provider_id }) => provider_id ?? []);
+  const providers = await db
+    .selectFrom('proxy_provider')
+    .select(['id', 'external_host'])
+    .$if(few, (all) => all.where('id', 'in', [...new Set(named)]))
+    .execute();
   const hostOf = new Map(providers.map((provider) => [provider.id, provider.external_host]));
-  const places = await db.selectFrom('domain_application').selectAll().orderBy('host').orderBy('path').execute();
   const placesOf = Map.groupBy(places, (place) => place.application_uuid);
   const found = new Map<string, string>();
   for (const { uuid, provider_id } of applications) {

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { applicationBySlug, createApplication, deleteApplication, updateApplication } from '../access/applications.ts';
-import { checkAccess } from '../access/check-access.ts';
+import { checkAccess, checkAccessToAll } from '../access/check-access.ts';
 import type { ServerContext } from '../context.ts';
 import { userById } from '../directory/users.ts';
 import type { ApplicationRow, UserRow } from '../storage/rows.ts';
@@ -122,10 +122,9 @@ export const applicationRoutes =
         const { user } = caller(request);
         if (q.for_user === undefined) return pageOfQuery(ordered, q, (page) => applications(ctx.db, page, user));
         const person = await personAskedAbout(q.for_user);
-        const open: ApplicationRow[] = [];
-        for (const row of await ordered.execute()) {
-          if ((await checkAccess(ctx.db, person, row)).passing) open.push(row);
-        }
+        const all = await ordered.execute();
+        const access = await checkAccessToAll(ctx.db, person, all);
+        const open = all.filter((_, i) => access[i]?.passing === true);
         return pageOfItems(open, q, (page) => applications(ctx.db, page, person));
       },
     );

@@ -6,7 +6,7 @@ import { safeHref } from '../../look/html.ts';
 import { texts } from '../../look/texts.ts';
 import { launchUrl } from '../access/applications.ts';
 import { addressesOf } from '../access/domain-applications.ts';
-import { checkAccess } from '../access/check-access.ts';
+import { checkAccessToAll } from '../access/check-access.ts';
 import type { ServerContext } from '../context.ts';
 import type { ApplicationRow, UserRow } from '../storage/rows.ts';
 import { redirect, sendPage, surroundings } from './answers.ts';
@@ -63,10 +63,9 @@ export function portalRoutes(ctx: ServerContext, scope: FastifyInstance): void {
 async function openable(ctx: ServerContext, user: UserRow): Promise<{ row: ApplicationRow; href: string }[]> {
   const rows = await ctx.db.selectFrom('application').selectAll().orderBy('name').execute();
   const addresses = await addressesOf(ctx.db, rows);
-  const found = [];
-  for (const row of rows) {
+  const access = await checkAccessToAll(ctx.db, user, rows);
+  return rows.flatMap((row, i) => {
     const href = safeHref(launchUrl(row, addresses.get(row.uuid), user));
-    if (href !== undefined && (await checkAccess(ctx.db, user, row)).passing) found.push({ row, href });
-  }
-  return found;
+    return href !== undefined && access[i]?.passing === true ? [{ row, href }] : [];
+  });
 }
