@@ -168,6 +168,18 @@ for (const kind of FRONTS) {
         }
       });
 
+      it('answers an address that servers read differently with an error', async () => {
+        const client = await entered();
+        const before = upstream.received.length;
+        for (const path of ['/public%2f..%2fadmin', '/public/..;/admin', '/public/%252e%252e/admin']) {
+          const page = await visitor().open(app + path);
+          assert.equal(page.status, kind === 'nginx' ? 403 : 400, `${path}: ${trace(page)}`);
+        }
+        const malformed = await client.open(`${app}/x/%2e%2e%5cadmin`);
+        assert.equal(malformed.status, kind === 'nginx' ? 403 : 400, trace(malformed));
+        assert.equal(upstream.received.length, before);
+      });
+
       it('keeps our cookies from the application, and no others', async () => {
         const client = visitor();
         await client.open(`${app}/left-alone`); // an attempt that is never finished

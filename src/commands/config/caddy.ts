@@ -34,9 +34,7 @@ function applicationSite({ application, outpost, upstream, basicAuth }: ConfigVa
     '\troute {',
     '\t\t# These paths belong to Gatehouse and need no login.',
     `\t\t@gatehouse path ${OUTPOST_PREFIX} ${OUTPOST_PREFIX}/*`,
-    `\t\treverse_proxy @gatehouse ${outpost.origin} {`,
-    ...(outpost.scheme === 'https' ? ['\t\t\theader_up Host {hostport}'] : []),
-    '\t\t}',
+    ...reverseProxy('\t\t', '@gatehouse ', outpost),
     '',
     '\t\t# Nobody but Gatehouse says who somebody is, in whatever spelling.',
     '\t\trequest_header -*Authentik*',
@@ -61,10 +59,7 @@ function applicationSite({ application, outpost, upstream, basicAuth }: ConfigVa
     '\t\t@no_cookie header Cookie ""',
     '\t\trequest_header @no_cookie -Cookie',
     '',
-    `\t\treverse_proxy ${upstream.origin} {`,
-    ...(upstream.scheme === 'https' ? ['\t\t\theader_up Host {hostport}'] : []),
-    '\t\t\tflush_interval -1',
-    '\t\t}',
+    ...reverseProxy('\t\t', '', upstream),
     '\t}',
     '}',
   ];
@@ -72,9 +67,14 @@ function applicationSite({ application, outpost, upstream, basicAuth }: ConfigVa
 
 const gatehouseSite = ({ outpost }: ConfigValues, address: Address) => [
   `${address.origin} {`,
-  `\treverse_proxy ${outpost.origin} {`,
-  ...(outpost.scheme === 'https' ? ['\t\theader_up Host {hostport}'] : []),
-  '\t\tflush_interval -1',
-  '\t}',
+  ...reverseProxy('\t', '', outpost),
   '}',
+];
+
+/** Event streams are passed on at once; behind https, newer versions would send another Host than the visitor's. */
+const reverseProxy = (indent: string, matcher: string, { origin, scheme }: Address) => [
+  `${indent}reverse_proxy ${matcher}${origin} {`,
+  ...(scheme === 'https' ? [`${indent}\theader_up Host {hostport}`] : []),
+  `${indent}\tflush_interval -1`,
+  `${indent}}`,
 ];
