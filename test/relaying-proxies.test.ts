@@ -16,6 +16,7 @@ import { Scene } from './harness/scene.ts';
 import type { SceneOptions } from './harness/scene.ts';
 import { valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
+import { eventually } from './harness/wait.ts';
 
 /** Addresses a person may first ask for; each must be where the person ends, byte for byte. */
 const TARGETS = [
@@ -59,12 +60,13 @@ for (const [title, front] of Object.entries(FRONTS)) {
     let scene: Scene;
     let alice: Person;
     let bob: Person;
+    let writers: string;
 
     before(async () => {
       scene = await Scene.start({ gatehouse: { workers: 1 }, front: { names: ['wiki'], start: front.start('wiki') } });
       alice = await scene.provision.user('alice', { name: 'Alice Ärger' });
       bob = await scene.provision.user('bob');
-      const writers = await scene.provision.group('writers', [alice.pk]);
+      writers = await scene.provision.group('writers', [alice.pk]);
       await scene.application('wiki', { groups: [writers], provider: { skip_path_regex: '^/public/' } });
     });
     after(() => scene?.stop());
@@ -191,6 +193,21 @@ for (const [title, front] of Object.entries(FRONTS)) {
         assert.equal(answer.status, 400, target);
         assert.match(answer.text, /cannot be opened/);
       }
+    });
+
+    it('brings changes of a person to the application at once, without another login', async () => {
+      const carol = await scene.provision.user('carol');
+      await scene.provision.addMember(writers, carol.pk);
+      const visitor = scene.visitor();
+      await visitor.enter(wiki('/'), 'carol', carol.password);
+      await scene.provision.group('late', [carol.pk]);
+      const header = front.generation === 'akprox' ? 'x-auth-groups' : 'x-authentik-groups';
+      await eventually('the new group', 5_000, async () => {
+        const page = await visitor.open(wiki('/'));
+        assert.equal(page.hops.length, 1, trace(page));
+        // the renewed cookie need not reach the browser: what is told is told with every request
+        assert.match(valuesOf((JSON.parse(page.text) as Received).rawHeaders, header).join(), /late/);
+      });
     });
 
     it('signs out: the next request asks for the password', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { PREFIX_OF } from '../contract/paths.ts';
 import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
 import { providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import type { Answer } from './data-plane.test-helper.ts';
@@ -182,6 +183,41 @@ describe('decision table', () => {
           }
         });
       }
+    });
+  }
+});
+
+/** nginx makes every login and denial a redirect to `start`, which tells them apart. */
+describe('what start answers after a 401 of nginx', () => {
+  const rows = [
+    'login: nobody signed in',
+    'deny: signed in, may not',
+    'error: claims too old while the server is away',
+  ];
+  before(() => new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve)));
+  after(() => upstream.close());
+  for (const title of rows) {
+    it(title, async () => {
+      const row = ROWS[title] ?? assert.fail();
+      const { asked: outpost, carried } = await startOutpost();
+      if (row.signedIn === true) await outpost.login();
+      await row.prepare?.(outpost);
+      for (const generation of ['outpost', 'akprox'] as const) {
+        const asker: Asker = {
+          name: 'start',
+          dialect: 'relayed',
+          generation,
+          seesPath: true,
+          ask: () => assert.fail(),
+        };
+        for (const client of Object.keys(CLIENTS) as Client[]) {
+          const headers = { ...CLIENTS[client], ...outpost.cookieHeader() };
+          const answer = await outpost.send(`${PREFIX_OF[generation]}/start?rd=http://app.test/x?a=1`, headers);
+          check(asker, row.cell(asker, client) ?? assert.fail(), answer, `${client} ${generation}`);
+        }
+      }
+      await outpost.stop();
+      await carried.stop();
     });
   }
 });
