@@ -11,22 +11,27 @@ import type {
 import { after, afterEach, before, describe, it } from 'node:test';
 import { connect } from 'node:tls';
 import type { Browser } from 'playwright-core';
+import { WebSocket } from 'ws';
 import { person, signIn, startBrowser } from './harness/browser.ts';
 import { Client, trace } from './harness/client.ts';
+import { EchoUpstream } from './harness/echo-upstream.ts';
 import { Gatehouse } from './harness/gatehouse.ts';
 import { freePort } from './harness/ports.ts';
 import { Provision } from './harness/provision.ts';
 import type { Person } from './harness/provision.ts';
 import { Upstream, valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
-import { eventually } from './harness/wait.ts';
+import { eventually, sleep } from './harness/wait.ts';
 
 const MIB = 1024 * 1024;
+/** Limit of everybody's silence, where it is their turn. */
+const SILENCE_MS = 1500;
 const PAIRS = 'crypto/certificatekeypairs/';
 
 describe('HTTPS', () => {
   let gatehouse: Gatehouse;
   let upstream: Upstream;
+  let chat: EchoUpstream;
   let provision: Provision;
   let browser: Browser;
   let alice: Person;
@@ -38,8 +43,17 @@ describe('HTTPS', () => {
 
   before(async () => {
     port = await freePort();
-    gatehouse = await Gatehouse.start({ workers: 2, securePort: port });
+    gatehouse = await Gatehouse.start({
+      workers: 2,
+      securePort: port,
+      env: {
+        GATEHOUSE_WEB__TIMEOUT_HTTP_READ: `${SILENCE_MS}ms`,
+        GATEHOUSE_WEB__TIMEOUT_HTTP_WRITE: `${SILENCE_MS}ms`,
+        GATEHOUSE_WEB__TIMEOUT_HTTP_IDLE: `${SILENCE_MS}ms`,
+      },
+    });
     upstream = await Upstream.start();
+    chat = await EchoUpstream.start();
     provision = new Provision(gatehouse.api);
     await provision.serverAddress(`https://auth.test:${port}`);
     alice = await provision.user('alice');
@@ -48,6 +62,7 @@ describe('HTTPS', () => {
     certificates['domain'] = await generate('domain', 'login.wide.test');
     await application('wiki', `https://wiki.test:${port}`, certificates['wiki']);
     await application('forge', `https://forge.corp.test:${port}`, certificates['corp']);
+    await application('chat', `https://chat.test:${port}`, certificates['wiki'], chat.origin);
     await application('plain', `https://plain.test:${port}`, null);
     await provision.application({
       slug: 'wide',
@@ -63,18 +78,24 @@ describe('HTTPS', () => {
     await Promise.all(clients.map((client) => client.close()));
     await browser?.close();
     await upstream?.stop();
+    await chat?.stop();
     await gatehouse?.stop();
   });
   afterEach((t) => gatehouse?.explain(t));
 
   const generate = async (common_name: string, subject_alt_name: string) =>
     String((await gatehouse.api.post(`${PAIRS}generate/`, { common_name, subject_alt_name, validity_days: 5, alg: 'ecdsa' }))['pk']); // prettier-ignore
-  const application = async (slug: string, externalHost: string, certificate: string | null) => {
+  const application = async (
+    slug: string,
+    externalHost: string,
+    certificate: string | null,
+    internalHost = upstream.origin,
+  ) => {
     const made = await provision.application({
       slug,
       mode: 'proxy',
       externalHost,
-      internalHost: upstream.origin,
+      internalHost,
       provider: { certificate },
     });
     providers[slug] = made.provider;
@@ -97,19 +118,19 @@ describe('HTTPS', () => {
     clients.push(client);
     return client;
   };
-  /** A visitor who is signed in at wiki, with an HTTP/2 connection to it. */
-  const signedIn = async () => {
+  /** A visitor who is signed in at an application, with an HTTP/2 connection to it. */
+  const signedIn = async (name = 'wiki') => {
     const client = visitor();
-    const page = await client.enter(`https://wiki.test:${port}/`, 'alice', alice.password);
+    const page = await client.enter(`https://${name}.test:${port}/`, 'alice', alice.password);
     assert.equal(page.status, 200, trace(page));
-    const session = connectHttp2(`https://wiki.test:${port}`, {
+    const session = connectHttp2(`https://${name}.test:${port}`, {
       rejectUnauthorized: false,
       lookup: (_name, options, done) =>
         options.all === true ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4),
     });
     session.on('error', () => undefined);
     sessions.push(session);
-    const cookie = client.jar.header(new URL(`https://wiki.test:${port}/`));
+    const cookie = client.jar.header(new URL(`https://${name}.test:${port}/`));
     const request = (headers: OutgoingHttpHeaders, body?: Buffer) => ask(session, { cookie, ...headers }, body);
     return { client, session, cookie, request };
   };
@@ -180,6 +201,38 @@ describe('HTTPS', () => {
     assert.deepEqual([head.status, head.bytes], [200, 0]);
   });
 
+  it('carries WebSockets over HTTP/1.1', async () => {
+    const { cookie } = await signedIn('chat');
+    const socket = new WebSocket(`wss://127.0.0.1:${port}/socket`, [], {
+      rejectUnauthorized: false,
+      headers: { host: `chat.test:${port}`, origin: `https://chat.test:${port}`, cookie },
+    });
+    const [first] = (await once(socket, 'message')) as [Buffer];
+    const { rawHeaders } = JSON.parse(String(first)) as Received;
+    assert.deepEqual(valuesOf(rawHeaders, 'x-authentik-username'), ['alice']);
+    assert.deepEqual(valuesOf(rawHeaders, 'x-forwarded-proto'), ['https']);
+    socket.send('hello');
+    assert.equal(String(((await once(socket, 'message')) as [Buffer])[0]), 'hello');
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('lets an event stream over HTTP/2 be silent, and ends a client that takes nothing', async () => {
+    const { session, cookie } = await signedIn('chat');
+    const events = session.request({ ':path': '/events', cookie });
+    const ended = once(events, 'close').then(() => 'ended');
+    const [first] = (await once(events, 'data')) as [Buffer];
+    assert.equal(String(first), 'data: first\n\n');
+    assert.equal(await Promise.race([ended, sleep(3 * SILENCE_MS)]), undefined);
+    events.close();
+
+    const { session: other, cookie: its } = await signedIn();
+    const stream = other.request({ ':path': `/download?bytes=${20 * MIB}`, cookie: its });
+    stream.on('error', () => undefined);
+    await once(stream, 'close').catch(() => undefined); // never read from
+    assert.notEqual(stream.rstCode, 0);
+  });
+
   it('never lets half an answer look like a whole one', async () => {
     const { request, client, session, cookie } = await signedIn();
     assert.notEqual((await request({ ':path': `/abort?bytes=${MIB}` })).code, 0);
@@ -210,11 +263,13 @@ describe('HTTPS', () => {
     const stream = session.request({ ':path': `/download?bytes=${40 * MIB}`, cookie });
     await once(stream, 'response');
     let bytes = 0;
+    let slow = true;
     stream.on('data', (part: Buffer) => {
       bytes += part.length;
-      if (bytes > MIB && bytes - part.length <= MIB) stream.pause();
+      if (!slow) return;
+      stream.pause();
+      setTimeout(() => stream.resume(), 20);
     });
-    await eventually('a part came', 10_000, async () => assert.ok(bytes > MIB));
 
     const next = await generate('renewed', 'wiki.test');
     const view = (half: string) => gatehouse.api.get(`${PAIRS}${next}/view_${half}/`);
@@ -231,7 +286,8 @@ describe('HTTPS', () => {
     await gatehouse.api.delete(`${PAIRS}${certificates['corp']!}/`);
     await shows('plain.test', 'authentik default certificate');
 
-    stream.resume();
+    assert.ok(bytes > 0 && bytes < 40 * MIB, 'the download is under way');
+    slow = false;
     await once(stream, 'end');
     assert.equal(bytes, 40 * MIB);
     assert.deepEqual(gatehouse.pids('worker').toSorted(), pids);
