@@ -65,7 +65,8 @@ export const SETTINGS = {
     used: 'both',
     emptyCounts: true,
     about:
-      'Networks of the reverse proxies that may say who the client is and which host was asked for (`X-Forwarded-*`). ' +
+      'Networks of the reverse proxies that may say who the client is and which host was asked for (`X-Forwarded-*`, ' +
+      'PROXY protocol). ' +
       'Empty: nobody may.',
   }),
   strictPeers: setting({

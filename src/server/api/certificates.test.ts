@@ -82,7 +82,7 @@ describe('crypto/certificatekeypairs', () => {
     const { pk } = await create(second, 'shown');
     assert.deepEqual(await api.ok('GET', `${PATH}${pk}/view_certificate/`), { data: second.certificate });
     assert.deepEqual(await api.ok('GET', `${PATH}${pk}/view_private_key/`), { data: second.key });
-    assert.deepEqual((await events()).toSorted(), [['certificate', 'shown'], ['private_key', 'shown']]); // prettier-ignore
+    assert.deepEqual(new Set((await events()).map(String)), new Set(['certificate,shown', 'private_key,shown']));
   });
 
   it('finds pairs by name and by whether they have a key', async () => {
