@@ -12,10 +12,10 @@ import { Gatehouse } from './harness/gatehouse.ts';
 import { configText, firstEvent, throughWebSocket } from './harness/live.ts';
 import { freePort } from './harness/ports.ts';
 import { Provision } from './harness/provision.ts';
-import type { Person } from './harness/provision.ts';
+import type { Application, Person } from './harness/provision.ts';
 import { valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
-import { failed } from './harness/wait.ts';
+import { eventually, failed } from './harness/wait.ts';
 
 const PREFIX = '/outpost.goauthentik.io';
 const TARGETS = ['/', '/search?q=a&lang=en', '/a%20b/c?x=1&y=%2Fpath%26more&z=%C3%A4&empty=&flag', '/plus?q=a+b%2Bc'];
@@ -72,6 +72,7 @@ for (const kind of FRONTS) {
       let port: number;
       let app: string;
       let server: string;
+      let made: Application;
       const clients: Client[] = [];
       const provider = `${kind} ${mode}`;
 
@@ -81,7 +82,7 @@ for (const kind of FRONTS) {
         app = domain ? `https://app.${kind}corp.test:${port}` : `https://${kind}.test:${port}`;
         server = domain ? `https://login.${kind}corp.test:${port}` : `http://auth.test:${gatehouse.port}`;
         await provision.serverAddress(server);
-        await provision.application({
+        made = await provision.application({
           slug: `${kind}-${mode.replace('_', '-')}`,
           name: provider,
           mode,
@@ -265,6 +266,27 @@ for (const kind of FRONTS) {
           await context.close();
         }
       });
+
+      if (mode === 'forward_domain') {
+        it('opens an application on a path of the host to its own people only', async () => {
+          const office = await provision.group(`${kind} office`, [bob.pk]);
+          const host = new URL(app).hostname;
+          const bound = { slug: `${kind}-office`, name: 'The Office', host, path: '/office', groups: [office] };
+          await provision.boundApplication(made.provider, bound);
+          const [writer, clerk] = [await entered(), visitor()];
+          await eventually('the office is closed to others', 5000, async () => {
+            const page = await writer.open(`${app}/office/x`);
+            assert.equal(page.status, 403, trace(page));
+            assert.match(page.text, /You may not open The Office/);
+          });
+          assert.equal((await writer.open(`${app}/officer`)).status, 200);
+          const inside = await clerk.enter(`${app}/office/x?a=1`, 'bob', bob.password);
+          assert.equal(inside.url.href, `${app}/office/x?a=1`, trace(inside));
+          const { rawHeaders } = JSON.parse(inside.text) as Received;
+          assert.deepEqual(valuesOf(rawHeaders, 'x-authentik-meta-app'), [bound.slug]);
+          assert.equal((await clerk.open(`${app}/officer`)).status, 403);
+        });
+      }
 
       it('signs out: the next request asks for the password', async () => {
         const client = await entered();
