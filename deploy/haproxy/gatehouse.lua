@@ -25,6 +25,11 @@ local ASKED_WITH = {
   "user-agent", "x-requested-with",
 }
 
+-- Frameworks take another method from these, in any spelling; rules for methods must know.
+local METHOD_OVERRIDES = {
+  ["x-http-method"] = true, ["x-http-method-override"] = true, ["x-method-override"] = true,
+}
+
 -- Headers of an answer that are about its way here.
 local NOT_RELAYED = {
   ["connection"] = true, ["content-length"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true,
@@ -90,6 +95,9 @@ local function question(txn, visitor)
   for _, name in ipairs(ASKED_WITH) do
     local values = values_of(visitor[name])
     if #values > 0 then headers[name] = values end
+  end
+  for name, list in pairs(visitor) do
+    if METHOD_OVERRIDES[folded(name)] then headers[folded(name)] = { values_of(list)[1] } end
   end
   return headers
 end

@@ -132,6 +132,10 @@ describe('decide', () => {
     const unknown = { rules: closing, path: readPath('/news/x'), method: undefined };
     assert.equal(say({ ...unknown, identity: identities['absent'] as Identity }), 'login no-session redirect');
     assert.equal(say({ ...unknown, path: undefined }), 'error path-not-known');
+    for (const name of ['X-HTTP-Method-Override', 'x_http_method', 'X.Method_Override']) {
+      const overridden = { ...unknown, method: 'GET', rawHeaders: [name, 'DELETE'] };
+      assert.equal(say({ ...overridden, identity: identities['absent'] as Identity }), 'login no-session redirect');
+    }
     assert.equal(say({ path: readPath('/gone/x'), rules: closing, renew: true }), 'deny rule-denies');
   });
 

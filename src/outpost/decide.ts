@@ -5,6 +5,7 @@
 import { CodedError } from '../contract/errors.ts';
 import { identityAt } from './identify/identify.ts';
 import type { Identity } from './identify/identify.ts';
+import { overridesMethod } from './listen/method-override.ts';
 import { loginAnswer } from './navigation.ts';
 import type { LoginAnswer, RequestKind } from './navigation.ts';
 import { readPreflight } from './preflight.ts';
@@ -74,7 +75,7 @@ export function decide(input: DecisionInput): Decision {
   // most sites let people who may use the application open all of it: then no rule needs to be asked
   if (identity.kind === 'person' && !rules.closes) return letIn(identity, input);
 
-  const ruling = judge(rules, input, senderOf(identity));
+  const ruling = judge(rules, asActedOn(input), senderOf(identity));
   switch (ruling.verdict) {
     case 'error':
       return refuse(ruling.reason);
@@ -108,6 +109,12 @@ export function decide(input: DecisionInput): Decision {
       return { verdict: 'login', reason: identity.reason, answer, purpose: 'login' };
     }
   }
+}
+
+/** Where an application might take another method, the one asked for tells nothing: all that rules say must hold. */
+function asActedOn(input: DecisionInput): Question {
+  const doubtful = input.rules.namesMethods && overridesMethod(input.rawHeaders);
+  return doubtful ? { ...input, method: undefined } : input;
 }
 
 function letPreflight(clients: ClientPolicy, preflight: Preflight): Decision {

@@ -136,6 +136,8 @@ function questionFilter({ outpost, basicAuth }: ConfigValues): string[] {
     '    allowed_headers:',
     '      patterns:',
     ...ASKED_WITH.map((name) => `        - { exact: ${name}, ignore_case: true }`),
+    '        # Frameworks take another method from these, in any spelling; rules for methods must know.',
+    "        - { safe_regex: { regex: '(?i)x[^a-z0-9](http[^a-z0-9])?method([^a-z0-9]override)?' } }",
     '    http_service:',
     '      server_uri:',
     `        uri: ${outpost.origin}`,

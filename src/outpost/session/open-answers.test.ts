@@ -42,6 +42,27 @@ describe('open answers', () => {
     assert.equal(answers.size, 0);
   });
 
+  it('begun with old claims are looked at again until there are new ones', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      const answer: { now: Identity | undefined } = { now: undefined };
+      const { answers, state, live } = open((asked) => answer.now ?? person('session-grace', asked));
+      const later = { cut: false };
+      state.standing = 'stale';
+      answers.add({ destroy: () => (later.cut = true) }, live, () => true);
+      mock.timers.tick(2000);
+      await settled();
+      assert.equal(later.cut, false);
+      answer.now = { kind: 'denied', live, detail: 'no longer a member' };
+      mock.timers.tick(2000);
+      await settled();
+      assert.equal(later.cut, true);
+      answers.close();
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
   it('end with the time of their session when the server does not say that it goes on', async () => {
     mock.timers.enable({ apis: ['setInterval'] });
     try {

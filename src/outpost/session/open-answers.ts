@@ -52,6 +52,8 @@ export class OpenAnswers {
   add(answer: Breakable, live: LiveSession, mayGoOn: MayGoOn): void {
     this.#open.set(answer, { live, mayGoOn });
     this.#look ??= setInterval(() => this.#expire(), LOOK_MS).unref();
+    // begun with old claims, while new ones cannot be had: no event would bring it up again
+    if (this.#options.revocations.standing(live.session) !== 'live') this.#checkSoon();
   }
 
   /** It is over, one way or the other. */
@@ -93,12 +95,14 @@ export class OpenAnswers {
     const standing = this.#options.revocations.standing(live.session);
     if (identity?.kind !== 'person' || standing === 'ended') return this.#cutAll(live);
     for (const [answer, entry] of this.#open) if (entry.live === live && !entry.mayGoOn(live)) this.#cut(answer);
-    if (identity.reason === 'session-grace' || standing === 'stale') {
-      this.#retry ??= setTimeout(() => {
-        this.#retry = undefined;
-        this.check();
-      }, RETRY_MS).unref();
-    }
+    if (identity.reason === 'session-grace' || standing === 'stale') this.#checkSoon();
+  }
+
+  #checkSoon(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.check();
+    }, RETRY_MS).unref();
   }
 
   /**

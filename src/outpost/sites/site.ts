@@ -10,6 +10,7 @@ import { cookieDomain } from '../../rules/cookie-domain.ts';
 import { readExternalHost } from '../../rules/external-host.ts';
 import type { ExternalHost } from '../../rules/external-host.ts';
 import { anonymousHeaders } from '../headers.ts';
+import { METHOD_OVERRIDES } from '../listen/method-override.ts';
 import type { MetaFacts } from '../headers.ts';
 import type { Upstream } from '../proxy/target.ts';
 import { Attempts } from '../session/attempt.ts';
@@ -68,9 +69,6 @@ export interface SiteSurroundings {
   /** opens the connection pool of an `internal_host` */
   openUpstream(internalHost: string, verifyTls: boolean, ca: string): Upstream;
 }
-
-/** Frameworks that take the method from one of these would make another of the one a rule was asked about. */
-const METHOD_OVERRIDES = ['x-http-method', 'x-http-method-override', 'x-method-override'];
 
 /** Text that is equal exactly when a provider gives the same site. */
 export function siteFingerprint(provider: ProxyOutpostConfig, { outpost, hostBrowser }: SiteSurroundings): string {
