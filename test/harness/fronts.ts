@@ -27,8 +27,14 @@ interface Tls {
 /**
  * Starts the real program with a generated text. Only paths of files on this machine are put in.
  * @param port where the text has it listen
+ * @param env more variables of the program
  */
-export async function startFront(kind: FrontKind, text: string, port: number): Promise<Front> {
+export async function startFront(
+  kind: FrontKind,
+  text: string,
+  port: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Front> {
   if (kind === 'nginx') return Nginx.start({ port, http: (tls) => localNginx(text, tls) });
   const folder = mkdtempSync(join(tmpdir(), `gatehouse-${kind}-`));
   const tls = await selfSigned(folder);
@@ -36,7 +42,7 @@ export async function startFront(kind: FrontKind, text: string, port: number): P
   const configuration = join(folder, kind === 'caddy' ? 'Caddyfile' : 'haproxy.cfg');
   writeFileSync(configuration, local);
   const line = kind === 'caddy' ? CADDY(configuration) : ['/usr/sbin/haproxy', '-db', '-f', configuration];
-  return Program.start(kind, line, folder, port);
+  return Program.start(kind, line, folder, port, env);
 }
 
 const CADDY = (configuration: string) => ['/usr/bin/caddy', 'run', '--adapter', 'caddyfile', '--config', configuration];
@@ -79,8 +85,14 @@ class Program implements Front {
     }
   }
 
-  static async start(name: string, line: string[], folder: string, port: number): Promise<Program> {
-    const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder };
+  static async start(
+    name: string,
+    line: string[],
+    folder: string,
+    port: number,
+    more: Readonly<Record<string, string>>,
+  ): Promise<Program> {
+    const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, ...more };
     const child = spawn(line[0]!, line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env });
     const program = new Program(name, child, folder);
     await eventually(`${name} listens`, 15_000, async () => {
