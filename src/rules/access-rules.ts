@@ -8,6 +8,7 @@ import type { PathReading } from './canonical-path.ts';
 import { globProblem, globToRegex } from './glob.ts';
 import { PatternSet, regexProblem } from './patterns.ts';
 import { isAsset, mayFetchAsset } from './public-assets.ts';
+import { Recent } from './recent.ts';
 import { readSkipLines } from './skip-lines.ts';
 
 /** What the rules of a provider are made from. */
@@ -45,6 +46,10 @@ const LETTERS = ['exact', 'folded'] as const;
 const EXACT = ['exact'] as const;
 type Letters = (typeof LETTERS)[number];
 
+/** What was found for so many paths is kept, unless they are longer than this. */
+const REMEMBERED = 512;
+const MAX_REMEMBERED = 256;
+
 const NO_GROUPS: readonly string[] = [];
 const PUBLIC_ASSET: Winner = { kind: 'public_assets', effect: 'public', groups: NO_GROUPS };
 const NO_METHODS: readonly string[] = [];
@@ -67,6 +72,7 @@ export class AccessRules {
   readonly #lines: { patterns: PatternSet; winners: readonly Winner[] } | undefined;
   readonly #rules: { exact: PatternSet; folded: PatternSet; list: readonly CompiledRule[] } | undefined;
   readonly #otherwise: Winner;
+  readonly #recent = new Recent<readonly Winner[]>(REMEMBERED);
   /** the place of public assets, if there are any */
   readonly #assetsBelow: string | undefined;
   readonly #fullAddress: boolean;
@@ -113,16 +119,21 @@ export class AccessRules {
     if (only === undefined || path.readings.some((reading) => reading.length > MAX_PATH)) return undefined;
     // methods are case-sensitive, but not all applications know
     const upper = method?.toUpperCase();
-    if (more.length === 0 && upper !== undefined) {
-      const winner = this.#winner(only, upper, origin, 'exact');
-      if (this.#rules === undefined || winner.kind === 'skip_path_regex') return [winner];
-      const folded = this.#winner(only, upper, origin, 'folded');
-      return winner === folded ? [winner] : [winner, folded];
+    if (more.length > 0 || this.#rules === undefined || only.length > MAX_REMEMBERED) {
+      return this.#find(path.readings, upper, origin);
     }
+    // line ends, since neither paths nor header values hold any; an unknown method is none that can be sent
+    const key = `${upper ?? '\n'}\n${this.#fullAddress ? origin : ''}\n${only}`;
+    let found = this.#recent.get(key);
+    if (found === undefined) this.#recent.set(key, (found = this.#find(path.readings, upper, origin)));
+    return found;
+  }
+
+  #find(readings: readonly string[], method: string | undefined, origin: string | undefined): readonly Winner[] {
     const found = new Set<Winner>();
-    for (const reading of path.readings) {
+    for (const reading of readings) {
       for (const letters of this.#rules === undefined ? EXACT : LETTERS) {
-        if (upper !== undefined) found.add(this.#winner(reading, upper, origin, letters));
+        if (method !== undefined) found.add(this.#winner(reading, method, origin, letters));
         else this.#winnersOfAnyMethod(reading, origin, letters, found);
       }
     }

@@ -7,11 +7,7 @@ export const ruleSwitches: readonly Switch[] = [
     rule: 'C',
     title: 'only the first reading of a path is asked about',
     edits: [
-      edit(
-        'rules/access-rules.ts',
-        'for (const reading of path.readings) {',
-        'for (const reading of [path.readings[0]!]) {',
-      ),
+      edit('rules/access-rules.ts', 'for (const reading of readings) {', 'for (const reading of [readings[0]!]) {'),
     ],
     noticed: ['C40'],
   },
@@ -19,7 +15,11 @@ export const ruleSwitches: readonly Switch[] = [
     rule: 'C',
     title: 'rules tell upper and lower case apart although the application may not',
     edits: [
-      edit('rules/access-rules.ts', 'return winner === folded ? [winner] : [winner, folded];', 'return [winner];'),
+      edit(
+        'rules/access-rules.ts',
+        "const LETTERS = ['exact', 'folded'] as const;",
+        "const LETTERS = ['exact', 'exact'] as const;",
+      ),
     ],
     noticed: ['C40'],
   },
