@@ -122,7 +122,6 @@ export const cases: Case[] = [
         `GET /public/x HTTP/1.1\r\nHost: ${host}/x\r\n\r\n`,
         `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`,
         `\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003`,
-        `PROXY TCP4 6.6.6.6 127.0.0.1 1 2\r\nGET /public/x HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
       ];
       for (const request of requests) {
         const received = await speak(env.port, request, 1000);
