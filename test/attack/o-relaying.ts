@@ -249,6 +249,48 @@ export const cases: Case[] = [
     },
   },
   {
+    id: 'D24',
+    rule: 'D',
+    title: 'a rule for GET opens nothing to another method, whatever method a visitor names',
+    async run(env) {
+      const host = `methods.test:${env.port}`;
+      await env.provision.application({
+        slug: 'methods',
+        mode: 'forward_single',
+        externalHost: `http://${host}`,
+        gatehouse: {
+          access_rules: [{ match: 'glob', pattern: '/api/**', methods: ['GET'], effect: 'public', groups: [] }],
+        },
+      });
+      await env.provision.served(env.gatehouse.origin, `http://${host}`);
+      const forwarded = (path: string, ...methods: Pair[]) =>
+        ask({
+          port: env.port,
+          host: 'o',
+          path,
+          headers: [['X-Forwarded-Host', host], ['X-Forwarded-Uri', '/api/x'], ...methods],
+        });
+      const method = (value: string): Pair => ['X-Forwarded-Method', value];
+      for (const path of FORWARDING) {
+        allowed(await forwarded(path, method('GET')), path);
+        for (const odd of ['POST', 'DELETE', 'GET, GET', 'GET POST', '']) refused(await forwarded(path, method(odd)));
+        refused(await forwarded(path), 'no method named');
+        refused(await forwarded(path, method('POST'), method('GET')), 'two methods');
+        refused(
+          await forwarded(path, method('POST'), ['X_Forwarded_Method', 'GET'], ['X-HTTP-Method-Override', 'GET']),
+        );
+        refused(await forwarded(path, ['X-Forwarded_Method', 'GET'], ['X-Original-Method', 'GET']));
+      }
+      const lures: Pair[] = [method('GET'), ['X-Original-Method', 'GET'], ['X-HTTP-Method-Override', 'GET']];
+      const envoy = (verb: string) =>
+        ask({ port: env.port, host, path: `${OP}/auth/envoy/api/x`, method: verb, headers: lures });
+      allowed(await envoy('GET'), 'Envoy');
+      for (const verb of ['POST', 'OPTIONS', 'DELETE']) refused(await envoy(verb), verb);
+      const headers: Pair[] = [...lures, ['X-Original-URL', `http://${host}/api/x`]];
+      refused(await ask({ port: env.port, host, path: `${OP}/auth/nginx`, headers }), 'nginx names no method');
+    },
+  },
+  {
     id: 'E21',
     rule: 'E',
     title: 'no original address leads a sign-in out of the application',

@@ -163,6 +163,18 @@ export const requestSwitches: readonly Switch[] = [
     noticed: ['D22'],
   },
   {
+    rule: 'D',
+    title: 'a method nobody named is the one of the question',
+    edits: [
+      edit(
+        'outpost/dialects/relayed.ts',
+        '  const method = proxy.method(request);\n  return decide({',
+        '  const method = proxy.method(request) ?? request.method;\n  return decide({',
+      ),
+    ],
+    noticed: ['D24'],
+  },
+  {
     rule: 'E',
     title: 'the original address leads wherever it says',
     edits: [

@@ -32,10 +32,15 @@ export function checkOf(generation: Generation, rest: string, query: string): Ch
     case '/auth/caddy':
       return CADDY;
     case '/auth':
-      // nginx unless the query names Traefik
       if (generation !== 'akprox') return undefined;
-      return query !== '' && new URLSearchParams(query).has('traefik') ? TRAEFIK : BARE_NGINX;
+      return namesTraefik(query) ? TRAEFIK : BARE_NGINX;
   }
   const envoys = rest.startsWith(ENVOY_PATH) && (rest.length === ENVOY_PATH.length || rest[ENVOY_PATH.length] === '/');
   return envoys ? ENVOY : undefined;
+}
+
+/** `?traefik`; the published texts of nginx ask with no query, or with `?nginx`. */
+function namesTraefik(query: string): boolean {
+  if (query === '' || query === 'nginx') return false;
+  return query === 'traefik' || new URLSearchParams(query).has('traefik');
 }
