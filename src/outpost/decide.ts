@@ -86,6 +86,10 @@ export function decide(input: DecisionInput): Decision {
     case 'public':
       if (identity.kind === 'person') return letIn(identity, input);
       return ruling.by.kind === 'public_assets' ? PUBLIC_ASSET : PUBLIC;
+    case 'pass':
+    case 'login':
+    case 'outside':
+      break;
   }
   if (identity.kind === 'person') return letIn(identity, input);
 
