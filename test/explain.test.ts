@@ -59,6 +59,9 @@ const RULE_SETS: Record<string, RuleSet> = {
   },
 };
 
+/** Hosts of one domain-level provider. */
+const DOMAIN = ['login.corp', 'wiki.corp', 'other.corp'];
+
 const SEGMENTS = [
   'a',
   'b',
@@ -108,7 +111,7 @@ interface Explained {
 
 function generate(sites: readonly string[], count: number): Asked[] {
   const next = random(20260501);
-  const asked = sites.filter((site) => site.endsWith('asked'));
+  const asked = sites.filter((site) => !site.endsWith('carried'));
   const pick = <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)] as T;
   return Array.from({ length: count }, () => {
     const segments = Array.from({ length: Math.floor(next() * 4) }, () => pick(SEGMENTS));
@@ -172,7 +175,15 @@ describe('explain', () => {
         providers.set(slug, (await scene.application(slug, options)).provider);
       }
     }
-    for (const slug of providers.keys()) {
+    const domain = await scene.application('login.corp', {
+      slug: 'domain',
+      mode: 'forward_domain',
+      groups: [crew],
+      gatehouse: { access_rules: [ENTRY, rule('/a/b/**', 'groups'), rule('/**/c', 'deny', { methods: ['PUT'] })] },
+      provider: { cookie_domain: 'corp.test', skip_path_regex: '^http://wiki\\.corp\\.test:[0-9]+/a/\n^/b' },
+    });
+    for (const site of DOMAIN) providers.set(site, domain.provider);
+    for (const slug of [...providers.keys()].filter((site) => !DOMAIN.includes(site) || site === 'login.corp')) {
       const entry = encodeURIComponent(`${address(slug)}/enter`);
       for (const { person, client } of people.values()) {
         const start = `${address(slug)}/outpost.goauthentik.io/start?rd=${entry}`;

@@ -118,6 +118,19 @@ describe('access rules', () => {
     assert.equal(winning({ access_rules: [rule('/admin/**', 'deny')] }, '/admin%5Cx'), 'default, rule 0');
   });
 
+  it('come before public assets, and these before the default', () => {
+    const over = { public_assets: true, access_default: 'deny' as const };
+    const asset = (access_rules: AccessRule[], path: string, method: string | null = 'GET') =>
+      compile({ ...over, access_rules })
+        .rules.winners({ path: readPath(path), method: method ?? undefined, origin: undefined })
+        ?.map(({ kind }) => kind);
+    assert.deepEqual(asset([], '/manifest.json'), ['public_assets']);
+    assert.deepEqual(asset([], '/manifest.json', null), ['public_assets']);
+    assert.deepEqual(asset([], '/manifest.json', 'POST'), ['access_default']);
+    assert.deepEqual(asset([rule('/manifest.json', 'groups')], '/manifest.json'), ['access_rule']);
+    assert.deepEqual(asset([], '/x/manifest.json'), ['access_default']);
+  });
+
   it('decide whether or not the application tells upper and lower case apart', () => {
     const over = { access_rules: [rule('/Feed', 'public'), rule('/admin/**', 'deny')] };
     assert.equal(winning(over, '/Feed'), 'rule 0');
