@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { readPath } from '../../rules/canonical-path.ts';
 import { ALICE, BASE, providerConfig, TestOutpost } from '../data-plane.test-helper.ts';
 import type { Answer } from '../data-plane.test-helper.ts';
 import { ASKERS } from '../decision-table.test-helper.ts';
@@ -266,6 +268,46 @@ describe('reverse proxies that relay', () => {
     assert.equal(await ask({ 'x-forwarded-proto': 'http' }), 302);
     assert.equal(await ask({ host: 'closed.example.test' }), 302);
     await wide.stop();
+  });
+
+  it('all ask the same: any target is decided alike, opens by its path alone, and leads nowhere else', async () => {
+    const pieces = [
+      '/',
+      '//',
+      '.',
+      '..',
+      '%2e',
+      '%2f',
+      '%5c',
+      '\\',
+      ';',
+      '%3b',
+      '%00',
+      '%',
+      '%ff',
+      'skip',
+      'x',
+      '@',
+      ':',
+      '?',
+      '&',
+      '=',
+    ];
+    const target = fc.array(fc.constantFrom(...pieces), { maxLength: 9 }).map((parts) => `/${parts.join('')}`);
+    const property = fc.asyncProperty(target, async (text) => {
+      const answers = await Promise.all(
+        relaying.map((asker) => asker.ask(outpost, { target: text, headers: navigation })),
+      );
+      const [first] = answers;
+      for (const answer of answers) {
+        assert.equal(answer.status, first?.status, text);
+        const path = text.replace(/\?.*/s, '');
+        if (answer.status === 200) assert.ok(readPath(path).kind === 'plain' && /^\/+skip/.test(path), text);
+        else if (answer.status === 302) assert.equal(new URL(answer.headers.location ?? '').origin, BASE);
+        else assert.equal(answer.status, 400, text);
+      }
+    });
+    await fc.assert(property, { numRuns: 300 });
   });
 
   it('strangers name no address', async () => {
