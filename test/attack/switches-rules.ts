@@ -43,6 +43,12 @@ export const ruleSwitches: readonly Switch[] = [
   },
   {
     rule: 'C',
+    title: 'a header that names another method changes nothing about a rule',
+    edits: [edit('outpost/decide.ts', 'input.rules.namesMethods && overridesMethod(input.rawHeaders)', 'false')],
+    noticed: ['C42'],
+  },
+  {
+    rule: 'C',
     title: 'headers that name another method reach the application',
     edits: [
       edit(
