@@ -116,6 +116,49 @@ describe('domain level', () => {
     assert.equal((await asked('shop.example.test')).status, 200);
   });
 
+  it('opens by a rule for a host nothing but that host', async () => {
+    const rule = { skip_path_regex: '^https?://(?:public|auth)\\.' };
+    outpost = await TestOutpost.start([domain([], rule)]);
+    const ask = async (headers: Record<string, string>) =>
+      (await outpost.send(NGINX, { host: 'private.example.test', ...headers })).status;
+    const PUBLIC = 'public.example.test';
+    const url = { 'x-original-url': `http://${PUBLIC}/secret` };
+    assert.equal(await ask({ host: PUBLIC, ...url }), 200);
+    assert.equal(await ask({ host: 'outpost:9000', 'x-forwarded-host': PUBLIC, ...url }), 200, 'an ingress');
+    // nginx takes the application from the request line, and $http_host from the header
+    assert.equal(await ask(url), 403);
+    assert.equal(await ask({ 'x-original-uri': '/secret', ...url }), 403);
+    assert.equal(await ask({ 'x-original-uri': '/secret', 'x-forwarded-host': PUBLIC }), 403);
+    assert.equal(await ask({ 'x-original-url': 'http://auth.example.test/secret' }), 401);
+    assert.equal(await ask({ 'x-original-url': 'http://public.evil.test/secret' }), 401);
+    assert.equal(await ask({ host: 'auth.example.test', ...url }), 401);
+  });
+
+  it('lets nobody in by a login for another application when none is bound any more, or no domain is shared', async () => {
+    applications = BOUND;
+    await start(['wiki']);
+    await signIn('http://wiki.example.test/');
+    assert.equal((await check('http://wiki.example.test/')).status, 200);
+    // the configuration comes without the event that makes sessions stale, or before it
+    outpost.plane.configure(outpostInstance(), [domain([])]);
+    assert.equal((await check('http://wiki.example.test/')).status, 401);
+    assert.equal((await check('http://other.example.test/')).status, 401);
+
+    // browsers take no cookie for a registry: then the authentication host is all there is
+    const here = { external_host: 'http://auth.org.de', cookie_domain: 'org.de' };
+    for (const [open, status] of [
+      [['wiki'], 401],
+      [['app'], 200],
+    ] as const) {
+      await outpost.stop();
+      outpost = await TestOutpost.start([domain([bound('wiki', 'wiki.org.de')], here)]);
+      outpost.server.extension.applications = [...open];
+      const begun = await outpost.browse(`http://auth.org.de${OP}/start?rd=http://auth.org.de/x`);
+      await outpost.browse(outpost.server.login(begun.headers.location ?? ''));
+      assert.equal((await check('http://auth.org.de/x')).status, status);
+    }
+  });
+
   describe('with applications bound to hosts', () => {
     beforeEach(() => (applications = BOUND));
 

@@ -11,12 +11,14 @@ import {
   decodeProtectedHeader,
   type JWK,
 } from 'jose';
+import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../src/contract/extension.ts';
 import { Api } from '../harness/api.ts';
 import { all, ask, one, story, type Answer } from './support/ask.ts';
 import type { Case } from './support/case.ts';
 import { enter, SECRET_KEY, type Env } from './support/env.ts';
 import {
   authorize,
+  clientFor,
   clientOf,
   codeFor,
   outpostApi,
@@ -473,6 +475,30 @@ export const cases: Case[] = [
       notIssued(await post(env, 'token', redemption(client, code)), 'the code of an ended session');
       assert.equal((await introspect(env, client, access_token)).active, false, 'the token of an ended session');
       assert.equal((await userinfo(env, access_token)).status, 401, 'userinfo of an ended session');
+    },
+  },
+  {
+    id: 'F13',
+    rule: 'F',
+    title: 'an outpost that knows no applications of a domain gets no token for who may not open all the rest',
+    async run(env) {
+      const externalHost = `http://login.older.test:${env.port}`;
+      const { provider, slug } = await env.provision.application({
+        slug: 'older-outpost',
+        mode: 'forward_domain',
+        externalHost,
+        provider: { cookie_domain: 'older.test' },
+        groups: [env.staffGroup],
+      });
+      await env.provision.boundApplication(provider, { slug: 'older-outpost-open', host: 'open.older.test' });
+      const client = await clientFor(env, { slug, provider, externalHost });
+      const redeemed = async (headers: readonly (readonly [string, string])[]) =>
+        post(env, 'token', redemption(client, await codeFor(env, env.eve, client)), headers);
+      notIssued(await redeemed([]), 'the domain is closed to eve');
+      const ours = await redeemed([[EXTENSION_HEADER, EXTENSION_VERSION]]);
+      assert.equal(ours.status, 200, story(ours));
+      const { gatehouse } = JSON.parse(ours.text) as { gatehouse: { applications: string[] } };
+      assert.deepEqual(gatehouse.applications, ['older-outpost-open']);
     },
   },
 ];

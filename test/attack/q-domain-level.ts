@@ -242,4 +242,30 @@ export const cases: Case[] = [
       }
     },
   },
+  {
+    id: 'H11',
+    rule: 'H',
+    title: 'a rule that opens one host of a domain to everybody opens no other',
+    async run(env) {
+      const domain = await domainLevel(env);
+      const nobody = env.anyone();
+      const open = await domain.knock(domain.url('public', '/x'), nobody);
+      assert.equal(open.status, 200, story(open));
+      const lures = [domain.url('public', '/x'), `http://public.${DOMAIN}/x`, 'http://public.evil.test/x'];
+      for (const host of ['any', 'closed', 'login'] as const) {
+        const refused = async (...headers: Pair[]) => {
+          const answer = await domain.knock(domain.url(host, '/x'), nobody, headers);
+          assert.ok([401, 403].includes(answer.status), `${host} ${headers.join('; ')}: ${story(answer)}`);
+        };
+        await refused();
+        for (const url of lures) {
+          const forwarded: Pair = ['X-Forwarded-Host', new URL(url).host];
+          await refused(['X-Original-URL', url]);
+          await refused(['X-Original-URL', url], ['X-Original-URI', '/x']);
+          await refused(['X-Original-URL', ''], ['X-Original-URI', '/x'], forwarded);
+          if (host !== 'login') await refused(['X-Original-URL', url], forwarded);
+        }
+      }
+    },
+  },
 ];

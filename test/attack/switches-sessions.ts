@@ -173,6 +173,37 @@ export const sessionSwitches: readonly Switch[] = [
   },
   {
     rule: 'H',
+    title: 'a question may name two hosts of a domain, and rules for a host believe the address',
+    edits: [
+      edit('outpost/dialects/nginx.ts', 'wholeDomain && namesTwoHosts(', '!wholeDomain && namesTwoHosts('),
+      edit(
+        'outpost/dialects/original-address.ts',
+        '!isBelow(name, domain) || contradicts(request.hostHeader) || contradicts(request.host)',
+        "asked === ''",
+      ),
+    ],
+    noticed: ['H11'],
+  },
+  {
+    rule: 'H',
+    title: 'rules for a host believe whatever host the address names',
+    edits: [
+      edit(
+        'outpost/dialects/original-address.ts',
+        '!isBelow(name, domain) || contradicts(request.hostHeader)',
+        'contradicts(request.host)',
+      ),
+    ],
+    noticed: ['H11'],
+  },
+  {
+    rule: 'F',
+    title: 'outposts that know no applications of a domain get tokens like those that do',
+    edits: [edit('server/oidc/token.ts', 'const access = extension\n', 'const access = extension || user\n')],
+    noticed: ['F13'],
+  },
+  {
+    rule: 'H',
     title: 'applications of a domain are found by the path as it stands only',
     edits: [
       edit('contract/domain-applications.ts', 'found = join(found, match(entry, reading, true) ?? this.#none);', ''),

@@ -17,7 +17,14 @@ import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
-import { namedHosts, namesAnotherSite, originalAddress, originalMethod, originOf } from './original-address.ts';
+import {
+  namedHosts,
+  namesAnotherSite,
+  namesTwoHosts,
+  originalAddress,
+  originalMethod,
+  originOf,
+} from './original-address.ts';
 import { sendPermit } from './permit.ts';
 
 const NGINX = {
@@ -56,6 +63,8 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
   if (services.state !== undefined && namesAnotherSite(services.state.hosts, site, request, address)) {
     return refuse('original-address-invalid');
   }
+  const wholeDomain = site.mode === 'forward_domain';
+  if (wholeDomain && namesTwoHosts(site, request, address)) return refuse('original-address-invalid');
   if (address?.kind === 'missing' && (rule === 'required' || rule === 'with-method')) {
     return refuse('no-original-address');
   }
@@ -65,7 +74,7 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
   return decide({
     identity,
     path,
-    origin: site.mode === 'forward_domain' ? originOf(request, address) : undefined,
+    origin: wholeDomain ? originOf(site, request, address) : undefined,
     rules: site.rules,
     method: rule === 'with-method' ? originalMethod(request) : undefined,
     rawHeaders: request.rawHeaders,

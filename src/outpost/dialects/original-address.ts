@@ -1,8 +1,9 @@
 /** Which address was asked for, as nginx tells it (spec/outpost.md 5.1). */
 import type { DecisiveHeaders, NormalisedRequest } from '../listen/request.ts';
-import { canonicalOrigin } from '../../rules/address.ts';
+import { canonicalOrigin, hostName } from '../../rules/address.ts';
 import { readPath } from '../../rules/canonical-path.ts';
 import type { PathReading } from '../../rules/canonical-path.ts';
+import { isBelow } from '../../rules/cookie-domain.ts';
 import type { HostTable } from '../../rules/hosts.ts';
 import type { Site } from '../sites/site.ts';
 
@@ -67,21 +68,65 @@ export function originalMethod({ trusted, rawHeaders }: Pick<NormalisedRequest, 
   return found;
 }
 
-/** Scheme and authority that were asked for: as the address says, else as the question does. */
-export function originOf(
-  request: Pick<NormalisedRequest, 'host' | 'scheme'>,
+/**
+ * Whether a question at domain level names two hosts of the domain. nginx takes the application of
+ * `GET http://closed.example/ HTTP/1.1` from the request line and `$http_host` from the visitor's Host header, so that
+ * Host and X-Original-URL differ, and rules for one host would open the other. Names outside the domain (services) and
+ * the authentication host (which ingresses call) say nothing here.
+ */
+export function namesTwoHosts(
+  site: DomainSite,
+  request: HostsOfQuestion,
   address: OriginalAddress | undefined,
-): string {
-  const { authority = request.host, scheme = request.scheme } = address?.kind === 'named' ? address : {};
-  return canonicalOrigin(scheme, authority);
+): boolean {
+  const { host, hostHeader } = request;
+  const authority = authorityOf(address) ?? host;
+  if (host === hostHeader && host === authority) return false;
+  let found: string | undefined;
+  for (const named of [hostHeader, host, authority]) {
+    const name = hostName(named);
+    if (name === site.external.hostname || !isBelow(name, domainOf(site))) continue;
+    if (found !== undefined && found !== name) return true;
+    found = name;
+  }
+  return false;
 }
+
+/**
+ * Scheme and authority that rules of a domain are asked about: as X-Original-URL says, else the Host header.
+ * @returns undefined when they are not beyond doubt, so that no rule for a host opens anything: the address lies outside
+ *   the domain, or some part of the question names another host of it. X-Forwarded-Host alone may be the visitor's
+ */
+export function originOf(
+  site: DomainSite,
+  request: HostsOfQuestion & Pick<NormalisedRequest, 'scheme'>,
+  address: OriginalAddress | undefined,
+): string | undefined {
+  const authority = authorityOf(address);
+  const asked = authority ?? request.hostHeader;
+  const name = hostName(asked);
+  const domain = domainOf(site);
+  const contradicts = (other: string) =>
+    other !== asked && hostName(other) !== name && isBelow(hostName(other), domain);
+  if (!isBelow(name, domain) || contradicts(request.hostHeader) || contradicts(request.host)) return undefined;
+  return canonicalOrigin((address?.kind === 'named' ? address.scheme : undefined) ?? request.scheme, asked);
+}
+
+type DomainSite = Pick<Site, 'external' | 'cookieScope'>;
+type HostsOfQuestion = Pick<NormalisedRequest, 'host' | 'hostHeader'>;
+
+/** Without a domain to share only the external host is protected. */
+const domainOf = ({ cookieScope, external }: DomainSite) => cookieScope.domain ?? external.hostname;
+
+const authorityOf = (address: OriginalAddress | undefined) =>
+  address?.kind === 'named' ? address.authority : undefined;
 
 /** Every host the question names, for telling applications of a domain apart. */
 export function namedHosts(
   request: Pick<NormalisedRequest, 'host' | 'hostHeader'>,
   address: OriginalAddress | undefined,
 ): string[] {
-  const { authority } = address?.kind === 'named' ? address : {};
+  const authority = authorityOf(address);
   return [request.host, request.hostHeader, ...(authority === undefined ? [] : [authority])];
 }
 

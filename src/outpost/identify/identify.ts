@@ -92,7 +92,7 @@ export function stand(live: LiveSession, revocations: Revocations, now: number):
 
 /** From before applications were bound to hosts of the domain: the server is asked which ones are open. */
 function lacksApplications({ site, session }: LiveSession): boolean {
-  return site.applications !== undefined && session.applications === undefined && session.cursor.epoch !== '';
+  return site.applications?.anyBound === true && session.applications === undefined && session.cursor.epoch !== '';
 }
 
 /**
@@ -103,7 +103,8 @@ export function identityAt(identity: Identity, applications: readonly SiteApplic
   if (identity.kind !== 'person' || applications.length === 0) return identity;
   const { live } = identity;
   const open = live.session.applications;
-  if (open === undefined) return { kind: 'unsettled', live };
+  // from before logins named applications: they were for the provider's own
+  if (open === undefined) return live.site.applications?.anyBound === false ? identity : { kind: 'unsettled', live };
   const application = firstClosed(applications, open);
   return application === undefined ? identity : { kind: 'denied', live, detail: 'other', application };
 }

@@ -34,6 +34,8 @@ export class SiteApplications {
   readonly #byAddress: ApplicationsByAddress<SiteApplication>;
   readonly #domain: string;
   readonly #authenticationHost: string;
+  /** whether some have rules of their own; if not, a login that names none is one for the provider's own */
+  readonly anyBound: boolean;
 
   constructor({ bound, own, domain, authenticationHost, meta }: SiteApplicationsOptions) {
     const place = (application: DomainApplication): SiteApplication => ({
@@ -41,6 +43,7 @@ export class SiteApplications {
       permitMeta: permitMeta({ ...meta, application: headerValue(application.slug) }),
     });
     this.#byAddress = new ApplicationsByAddress(bound.map(place), place({ ...own, host: '', path: '/' }));
+    this.anyBound = bound.length > 0;
     this.#domain = domain;
     this.#authenticationHost = authenticationHost;
   }

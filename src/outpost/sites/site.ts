@@ -45,7 +45,7 @@ export interface Site {
   readonly removed: ReadonlySet<string>;
   /** what forward-auth answers say about the site itself */
   readonly permitMeta: PermitMeta;
-  /** at domain level, where applications are bound to hosts of the domain */
+  /** at domain level of our own server, which says which applications of the domain a person may open */
   readonly applications: SiteApplications | undefined;
   /** headers of an allowed request of nobody */
   readonly anonymous: Readonly<Record<Generation, CheckedHeaders>>;
@@ -158,10 +158,12 @@ function applicationsOf(
   domain: string | undefined,
   meta: MetaFacts,
 ): SiteApplications | undefined {
-  const bound = provider.gatehouse?.applications ?? [];
-  if (provider.mode !== 'forward_domain' || domain === undefined || bound.length === 0) return undefined;
+  const bound = provider.gatehouse?.applications;
+  // also where none is bound (any more): a login may have been for some application of the domain only
+  if (provider.mode !== 'forward_domain' || bound === undefined) return undefined;
   const own = { slug: provider.assigned_application_slug, name: provider.assigned_application_name };
-  return new SiteApplications({ bound, own, domain, authenticationHost: external.hostname, meta });
+  const { hostname } = external;
+  return new SiteApplications({ bound, own, domain: domain ?? hostname, authenticationHost: hostname, meta });
 }
 
 function upstreamOf(provider: ProxyOutpostConfig, around: SiteSurroundings, problems: string[]): Upstream | undefined {

@@ -1,6 +1,7 @@
 /** `/application/o/token/` (spec/server.md 5.5). Every error is HTTP 400 with `{error, error_description}`. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { EXTENSION_HEADER } from '../../contract/extension.ts';
+import { checkAccess } from '../access/check-access.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { userByUid } from '../directory/users.ts';
@@ -48,10 +49,13 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
     const user = source?.accountId === undefined ? undefined : await userByUid(ctx.db, source.accountId);
     if (source === undefined || user === undefined)
       return sendTokenError(reply, 'invalid_grant', 'the grant is not usable');
-    const access = await checkSignIn(ctx.db, user, client.provider, client.application);
+    const extension = request.headers[EXTENSION_HEADER.toLowerCase()] !== undefined;
+    // An outpost that does not know applications of a domain lets whoever has a token onto every host of it
+    const access = extension
+      ? await checkSignIn(ctx.db, user, client.provider, client.application)
+      : await checkAccess(ctx.db, user, client.application);
     if (!access.passing) return sendTokenError(reply, 'invalid_grant', 'access to the application is denied');
 
-    const extension = request.headers[EXTENSION_HEADER.toLowerCase()] !== undefined;
     const granted = (answer.entities.AccessToken?.scope ?? '').split(' ').filter((s) => s !== '');
     const tokens = await issueTokens(ctx, {
       ...client,

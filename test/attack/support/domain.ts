@@ -8,9 +8,9 @@ export const DOMAIN = 'dom.test';
 
 /**
  * `login` is the authentication host. `open` and every host without an application are for everybody, `closed` and
- * the path `/closed` of `mixed` for the group `staff`.
+ * the path `/closed` of `mixed` for the group `staff`. Nobody needs a login at `public`.
  */
-export type DomainHost = 'login' | 'open' | 'closed' | 'mixed' | 'any';
+export type DomainHost = 'login' | 'open' | 'closed' | 'mixed' | 'any' | 'public';
 
 export interface Domain {
   provider: number;
@@ -41,7 +41,7 @@ async function build(env: Env): Promise<Domain> {
     slug: 'domain',
     mode: 'forward_domain',
     externalHost: `http://${host('login')}`,
-    provider: { cookie_domain: DOMAIN },
+    provider: { cookie_domain: DOMAIN, skip_path_regex: '^https?://public\\.' },
   });
   const bind = (slug: string, name: DomainHost, more: { path?: string; groups?: string[] } = {}) =>
     env.provision.boundApplication(provider, { slug, host: `${name}.${DOMAIN}`, ...more });

@@ -26,15 +26,22 @@ export async function outpostApi(env: Env): Promise<Api> {
 }
 
 /** What the outpost of a site is as an OAuth client. */
-export async function clientOf(env: Env, site: SiteName): Promise<Client> {
+export const clientOf = (env: Env, site: SiteName): Promise<Client> =>
+  clientFor(env, { slug: site, provider: env.applications[site].provider, externalHost: env.url(site, '') });
+
+/** The same of any provider. */
+export async function clientFor(
+  env: Env,
+  { slug, provider, externalHost }: { slug: string; provider: number; externalHost: string },
+): Promise<Client> {
   const providers = await (await outpostApi(env)).list('outposts/proxy/');
-  const found = providers.find((p) => p['pk'] === env.applications[site].provider);
-  assert.ok(found, `the outpost is not told about ${site}`);
+  const found = providers.find((p) => p['pk'] === provider);
+  assert.ok(found, `the outpost is not told about ${slug}`);
   return {
     id: String(found['client_id']),
     secret: String(found['client_secret']),
-    redirectUri: `${env.url(site, '')}/outpost.goauthentik.io/callback?X-authentik-auth-callback=true`,
-    issuer: `${env.base}/application/o/${site}/`,
+    redirectUri: `${externalHost}/outpost.goauthentik.io/callback?X-authentik-auth-callback=true`,
+    issuer: `${env.base}/application/o/${slug}/`,
   };
 }
 
