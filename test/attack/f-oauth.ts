@@ -13,7 +13,7 @@ import {
 } from 'jose';
 import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../src/contract/extension.ts';
 import { Api } from '../harness/api.ts';
-import { all, ask, one, story, type Answer } from './support/ask.ts';
+import { all, ask, one, story, type Answer, type Pair } from './support/ask.ts';
 import type { Case } from './support/case.ts';
 import { enter, SECRET_KEY, type Env } from './support/env.ts';
 import {
@@ -492,13 +492,21 @@ export const cases: Case[] = [
       });
       await env.provision.boundApplication(provider, { slug: 'older-outpost-open', host: 'open.older.test' });
       const client = await clientFor(env, { slug, provider, externalHost });
-      const redeemed = async (headers: readonly (readonly [string, string])[]) =>
-        post(env, 'token', redemption(client, await codeFor(env, env.eve, client)), headers);
-      notIssued(await redeemed([]), 'the domain is closed to eve');
-      const ours = await redeemed([[EXTENSION_HEADER, EXTENSION_VERSION]]);
-      assert.equal(ours.status, 200, story(ours));
-      const { gatehouse } = JSON.parse(ours.text) as { gatehouse: { applications: string[] } };
-      assert.deepEqual(gatehouse.applications, ['older-outpost-open']);
+      const answer = await post(env, 'token', redemption(client, await codeFor(env, env.eve, client)));
+      notIssued(answer, 'the domain is closed to eve');
+      const own: Pair = [EXTENSION_HEADER, EXTENSION_VERSION];
+      const code = await codeFor(env, env.eve, client);
+      notIssued(await post(env, 'token', redemption(client, code), [own]), 'nobody outside is one of our own outposts');
+      // which know, and let her in where she may go
+      const open = `http://open.older.test:${env.port}/x`;
+      await env.provision.served(env.gatehouse.origin, open);
+      const eve = env.eve.copy();
+      const hops = await eve.signIn(
+        `${externalHost}/outpost.goauthentik.io/start?rd=${encodeURIComponent(open)}`,
+        env.people.eve.username,
+        env.people.eve.password,
+      );
+      assert.equal(hops.at(-1)?.url, open, hops.map((hop) => story(hop.answer)).join('\n'));
     },
   },
 ];

@@ -163,6 +163,7 @@ export const sessionSwitches: readonly Switch[] = [
     rule: 'H',
     title: 'the first host that is named chooses the application',
     edits: [
+      edit('outpost/dialects/nginx.ts', 'wholeDomain && namesTwoHosts(', '!wholeDomain && namesTwoHosts('),
       edit(
         'outpost/sites/applications.ts',
         "!sameApplications(found, here)) return 'conflict';",
@@ -190,8 +191,8 @@ export const sessionSwitches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/dialects/original-address.ts',
-        '!isBelow(name, domain) || contradicts(request.hostHeader)',
-        'contradicts(request.host)',
+        '!isBelow(name, domain) || contradicts(request.hostHeader) || contradicts(request.host)',
+        "asked === ''",
       ),
     ],
     noticed: ['H11'],
