@@ -91,6 +91,8 @@ export class Carrier implements Dispatcher.DispatchHandler {
     if (this.#hasBody) {
       this.#limit(this.#limits.clientSends);
       this.#req.once('end', () => this.#limit(0));
+      // in HTTP/2 a body that is broken off ends like a whole one, and only this comes before its end
+      this.#req.once('aborted', this.#clientClosed);
     }
     atEndOfTurn(() => this.#dispatch());
   }

@@ -56,7 +56,13 @@ export function dropRest(res: ServerResponse): void {
   const http2 = http2Of(res);
   const { socket } = res;
   if (http2 === undefined) res.once('finish', () => socket?.destroySoon());
-  else http2.stream.once('finish', () => http2.stream.close(constants.NGHTTP2_NO_ERROR)); // RFC 9113 8.1
+  else {
+    const stop = () => {
+      http2.req.destroy(); // or the rest that never comes would look like the end of the body
+      http2.stream.close(constants.NGHTTP2_NO_ERROR); // RFC 9113 8.1
+    };
+    http2.stream.once('finish', () => setImmediate(stop)); // later than the end itself, which must not be overtaken
+  }
 }
 
 /**
