@@ -29,7 +29,13 @@ const FORGED: Readonly<Record<string, string>> = {
   'x-authentik-jwt': 'forged',
   'x-auth-username': 'akadmin',
   'x-forwarded-user': 'akadmin',
+  'X-Auth_Username': 'akadmin',
+  'x_auth-groups': 'admins',
+  'X.Forwarded.User': 'akadmin',
+  'X-Forwarded-Preferred_Username': 'akadmin',
   'x-original-url': '/admin',
+  X_Original_URI: '/admin',
+  'X-Rewrite_URL': '/admin',
 };
 
 let gatehouse: Gatehouse;
@@ -154,6 +160,23 @@ for (const kind of FRONTS) {
         for (let i = 0; i < rawHeaders.length; i += 2) {
           if (foldHeaderName(rawHeaders[i]!).startsWith('x-authentik-meta-')) continue;
           assert.doesNotMatch(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`, /authentik.*: .|akadmin|admins|forged/i);
+        }
+      });
+
+      it('lets no script of a page read what the question says', async () => {
+        const client = await entered();
+        for (const path of [
+          ...['', '/nginx', '/nginx/with-method', '/traefik', '/caddy', '/envoy/x', '/', '/%6eginx', '//nginx'].map(
+            (rest) => `/auth${rest}`,
+          ),
+          ...['/%61uth/nginx', '//auth/nginx', '/./auth/nginx', '/start/../auth/nginx', '/AUTH/nginx'],
+        ]) {
+          // named as the proxy would: a script may set such headers
+          const target = `${app}${PREFIX}${path}`;
+          const headers = { 'x-original-url': target, 'x-forwarded-uri': '/' };
+          const page = await client.background('GET', target, { headers });
+          assert.ok(page.status >= 400, `${path}: ${page.status} ${page.text}`);
+          for (const name of ['x-authentik-jwt', 'authorization']) assert.equal(page.headers[name], undefined, path);
         }
       });
 

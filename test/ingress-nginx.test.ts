@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { IDENTITY_HEADERS, LEGACY_HEADERS } from '../src/contract/headers.ts';
-import { trace } from './harness/client.ts';
+import { rawExchangeTls, trace } from './harness/client.ts';
 import { serverConfiguration } from './harness/configurations.ts';
 import { ROOT } from './harness/gatehouse.ts';
 import { ingressNginx } from './harness/ingress-nginx.ts';
@@ -17,11 +17,24 @@ import { valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
 
 const PREFIX = 'nginx.ingress.kubernetes.io/';
+const OURS = 'deploy/ingress-nginx/single-application.yaml';
+interface Path {
+  path: string;
+  pathType: string;
+}
 const TARGETS = [
   '/',
   '/a%20b/c?x=1&y=%2Fpath%26more&z=%C3%A4&empty=&flag',
   '/odd?rd=https://evil.test/&next=/b&a=1&a=2',
 ];
+
+/** The locations ingress-nginx makes of the paths of the second Ingress of our text. */
+function ownLocations(): string[] {
+  const text = readFileSync(join(ROOT, OURS), 'utf8');
+  const second = parseAllDocuments(text)[1]?.toJS() as { spec: { rules: { http: { paths: Path[] } }[] } };
+  const paths = second.spec.rules.flatMap(({ http }) => http.paths);
+  return paths.map(({ path, pathType }) => (pathType === 'Exact' ? `= ${path}` : path));
+}
 
 /** Annotations of the first Ingress of a file, without their prefix. */
 function annotationsOf(file: string, replace: Readonly<Record<string, string>>): Record<string, string> {
@@ -39,9 +52,10 @@ const FILES = {
   'our text': {
     generation: 'outpost',
     outpostPath: '/outpost.goauthentik.io',
-    annotations: ({ gatehouse, port }: FrontPlace) =>
-      annotationsOf('deploy/ingress-nginx/single-application.yaml', {
-        'app.company': `wiki.test:${port}`,
+    outpostPaths: ownLocations(),
+    annotations: ({ gatehouse, port }: FrontPlace, name: string) =>
+      annotationsOf(OURS, {
+        'app.company': `${name}.test:${port}`,
         'http://gatehouse.default.svc.cluster.local:9000': gatehouse,
       }),
     copied: IDENTITY_HEADERS,
@@ -49,9 +63,10 @@ const FILES = {
   'the older text': {
     generation: 'akprox',
     outpostPath: '/akprox',
-    annotations: ({ port }: FrontPlace) =>
+    outpostPaths: ['/akprox'],
+    annotations: ({ port }: FrontPlace, name: string) =>
       annotationsOf('test/fixtures/seed-ingress-akprox.yaml', {
-        '*external host that you configured in authentik*': `wiki.test:${port}`,
+        '*external host that you configured in authentik*': `${name}.test:${port}`,
       }),
     copied: LEGACY_HEADERS,
   },
@@ -70,18 +85,19 @@ for (const [title, file] of Object.entries(FILES)) {
           http: (tls) => {
             const listen = `127.0.0.1:${place.port}`;
             const server = { ...tls, listen, name: 'auth.test', outpost: new URL(place.gatehouse).host };
-            const annotations = file.annotations(place);
+            const annotations = (name: string) => file.annotations(place, name);
             return [
-              ingressNginx({ ...place, ...file, annotations, name: 'wiki', tls, targets: TARGETS }),
+              ingressNginx({ ...place, ...file, annotations, names: ['wiki', 'secret'], tls, targets: TARGETS }),
               serverConfiguration(server),
             ].join('\n');
           },
         });
-      scene = await Scene.start({ gatehouse: { workers: 1 }, front: { names: ['wiki'], start } });
+      scene = await Scene.start({ gatehouse: { workers: 1 }, front: { names: ['wiki', 'secret'], start } });
       alice = await scene.provision.user('alice');
       bob = await scene.provision.user('bob');
       const writers = await scene.provision.group('writers', [alice.pk]);
       await scene.application('wiki', { groups: [writers], provider: { skip_path_regex: '^/public/' } });
+      await scene.application('secret', { users: [bob.pk] });
     });
     after(() => scene?.stop());
     afterEach((t) => scene?.explain(t));
@@ -120,6 +136,49 @@ for (const [title, file] of Object.entries(FILES)) {
       const somebody = await visitor.open(wiki('/'), { headers: forged });
       for (const { status, text } of [open, somebody]) if (status === 200) assert.ok(!text.includes('akadmin'), text);
     });
+
+    // the older text says nothing of what chose the server block, and leaves the question open to scripts
+    if (file.generation === 'outpost') {
+      it('opens no application with the session of another', async () => {
+        const visitor = scene.visitor();
+        await visitor.enter(wiki('/'), 'alice', alice.password);
+        const [own, other] = ['wiki', 'secret'].map((name) => new URL(scene.address(name)).host);
+        const Cookie = visitor.jar.header(new URL(wiki('/')));
+        const ask = (target: string, host: string | undefined) =>
+          rawExchangeTls(Number(new URL(wiki('/')).port), 'wiki.test', `GET ${target} HTTP/1.1`, {
+            Host: host ?? '',
+            Cookie,
+          });
+        assert.match(await ask('/admin', own), /^HTTP\/1\.1 200 /);
+        assert.match(await ask(`https://${own}/admin`, own), /^HTTP\/1\.1 200 /);
+        const before = scene.upstream.received.length;
+        for (const [target, host] of [
+          ['/admin', other],
+          [`https://${other}/admin`, other],
+          [`https://${other}/admin`, own],
+          [`https://${other?.toUpperCase()}/admin`, own],
+          [`https://secret.test/admin`, own],
+          [`https://${other}/admin`, 'nowhere.test'],
+        ] as const) {
+          assert.match(await ask(target, host), /^HTTP\/1\.1 (?:302|400|403|500) /, `${target} ${host}`);
+        }
+        assert.equal(scene.upstream.received.length, before);
+      });
+
+      it('lets no script of a page read what the question says', async () => {
+        const visitor = scene.visitor();
+        await visitor.enter(wiki('/'), 'alice', alice.password);
+        for (const path of ['/auth', '/auth/nginx', '/auth/nginx/with-method', '/auth/traefik', '/auth/envoy/x']) {
+          const page = await visitor.background('GET', wiki(`${file.outpostPath}${path}`));
+          assert.equal(page.headers['x-authentik-jwt'], undefined, path);
+          assert.equal(
+            (JSON.parse(page.text) as Received).url,
+            `${file.outpostPath}${path}`,
+            'the application answers',
+          );
+        }
+      });
+    }
 
     it('shows who is refused', async () => {
       const denied = await scene.visitor().enter(wiki('/page'), 'bob', bob.password);

@@ -128,6 +128,29 @@ for (const [title, front] of Object.entries(FRONTS)) {
       }
     });
 
+    // Envoy's scripts run in envoy-scripts.test.ts; the older text has no such rules
+    if (title === 'Traefik, our text') {
+      it('lets no visitor set a name of ours in another spelling, nor the address frameworks open', async () => {
+        const visitor = scene.visitor();
+        await visitor.enter(wiki('/'), 'alice', alice.password);
+        const names = [...LEGACY_HEADERS, 'X-Original-URL', 'X-Original-URI', 'X-Rewrite-URL'];
+        const forged = [...names, ...names.map((name) => name.replaceAll('-', '_')), 'X.Authentik_Username'];
+        const headers = Object.fromEntries(forged.map((name) => [name, 'akadmin']));
+        const { rawHeaders } = JSON.parse((await visitor.open(wiki('/'), { headers })).text) as Received;
+        assert.ok(!rawHeaders.includes('akadmin'), rawHeaders.join('\n'));
+      });
+
+      it('lets no script of a page read what the question says', async () => {
+        const visitor = scene.visitor();
+        await visitor.enter(wiki('/'), 'alice', alice.password);
+        for (const path of ['/auth', '/auth/nginx', '/auth/traefik', '/auth/caddy', '/auth/envoy/x']) {
+          const page = await visitor.background('GET', wiki(prefix + path));
+          assert.equal(page.headers['x-authentik-jwt'], undefined, path);
+          assert.equal((JSON.parse(page.text) as Received).url, prefix + path, 'the application answers');
+        }
+      });
+    }
+
     it('ignores what a visitor forwards', async () => {
       const visitor = scene.visitor();
       const forwarded = {

@@ -39,6 +39,8 @@ local NOT_RELAYED = {
 local MANAGED = {
   ["x-auth-username"] = true, ["x-auth-groups"] = true, ["x-forwarded-email"] = true,
   ["x-forwarded-preferred-username"] = true, ["x-forwarded-user"] = true,
+  -- addresses some frameworks open instead of the one that was asked for
+  ["x-original-url"] = true, ["x-original-uri"] = true, ["x-rewrite-url"] = true,
 }
 
 -- To many applications X_Authentik.Username is X-Authentik-Username.

@@ -4,6 +4,9 @@
 export const OUTPOST_PREFIX = '/outpost.goauthentik.io';
 export const AKPROX_PREFIX = '/akprox';
 
+/** Below this path of a prefix reverse proxies ask. Visitors have no business there: the answer holds credentials. */
+export const QUESTION_PATH = '/auth';
+
 export type Generation = 'outpost' | 'akprox';
 
 export const PREFIX_OF: Readonly<Record<Generation, string>> = { outpost: OUTPOST_PREFIX, akprox: AKPROX_PREFIX };

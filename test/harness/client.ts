@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { Agent, request } from 'undici';
 import { CookieJar } from './cookies.ts';
 import { forms, hasPasswordField } from './forms.ts';
@@ -167,6 +168,29 @@ export function rawExchange(port: number, bytes: string | Buffer, host = '127.0.
     const socket = connect(port, host, () => socket.write(bytes));
     let text = '';
     socket.setTimeout(idleMs, () => socket.destroy());
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.once('error', reject);
+    socket.once('close', () => resolve(text));
+  });
+}
+
+/**
+ * The same over TLS: one request, for what no HTTP client would write into its first line.
+ * @param line without the line end
+ */
+export function rawExchangeTls(
+  port: number,
+  servername: string,
+  line: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<string> {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ host: '127.0.0.1', port, servername, rejectUnauthorized: false }, () =>
+      socket.write([line, ...lines, 'Connection: close', '', ''].join('\r\n')),
+    );
+    let text = '';
+    socket.setTimeout(5_000, () => socket.destroy());
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
     socket.once('error', reject);
     socket.once('close', () => resolve(text));

@@ -10,11 +10,12 @@ import { ROOT } from './gatehouse.ts';
 export const SEED_INGRESS = join(ROOT, 'test/fixtures/seed-ingress-akprox.yaml');
 
 export interface IngressOptions {
-  name: string;
+  /** applications: one Ingress each, with the same annotations but for their name */
+  names: readonly string[];
   /** annotations without their prefix */
-  annotations: Readonly<Record<string, string>>;
-  /** path that a second Ingress leads to the outpost */
-  outpostPath: string;
+  annotations: (name: string) => Readonly<Record<string, string>>;
+  /** paths that a second Ingress leads to the outpost, as nginx's `location` has them */
+  outpostPaths: readonly string[];
   port: number;
   tls: { cert: string; key: string };
   /** origins */
@@ -25,7 +26,19 @@ export interface IngressOptions {
 }
 
 export function ingressNginx(options: IngressOptions): string {
-  const { name, annotations, outpostPath, port, tls, upstream, gatehouse, targets } = options;
+  return `
+map_hash_bucket_size 512;
+map $request_uri $escaped_request_uri {
+${options.targets.map((target) => `  "${target}" "${encodeURIComponent(target)}";`).join('\n')}
+  default $request_uri;
+}
+proxy_headers_hash_bucket_size 128;
+${options.names.map((name) => server(name, options)).join('')}`;
+}
+
+function server(name: string, options: IngressOptions): string {
+  const { outpostPaths, port, tls, upstream, gatehouse } = options;
+  const annotations = options.annotations(name);
   const needed = (key: string): string => {
     const value = annotations[key];
     if (value === undefined) throw new TypeError(`no annotation ${key}`);
@@ -34,14 +47,7 @@ export function ingressNginx(options: IngressOptions): string {
   const authUrl = new URL(needed('auth-url'));
   const copied = needed('auth-response-headers').split(',');
   const buffer = annotations['proxy-buffer-size'] ?? '4k';
-  return `
-map_hash_bucket_size 512;
-map $request_uri $escaped_request_uri {
-${targets.map((target) => `  "${target}" "${encodeURIComponent(target)}";`).join('\n')}
-  default $request_uri;
-}
-proxy_headers_hash_bucket_size 128;
-server {
+  return `server {
   listen 127.0.0.1:${port} ssl;
   server_name ${name}.test;
   ssl_certificate ${tls.cert};
@@ -91,11 +97,15 @@ ${annotations['configuration-snippet'] ?? ''}
     proxy_pass ${upstream};
   }
 
-  location ${outpostPath} {
+${outpostPaths
+  .map(
+    (path) => `  location ${path} {
 ${onward(buffer)}
     proxy_pass ${gatehouse};
   }
-}
+`,
+  )
+  .join('')}}
 `;
 }
 

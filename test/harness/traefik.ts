@@ -143,11 +143,12 @@ function cookiesOf({ addAuthCookiesToResponse = [] }: ForwardAuth, answer: Pair[
   return wanted;
 }
 
-/** ``Host(`a`) && PathPrefix(`/b`)`` */
+/** ``Host(`a`) && PathPrefix(`/b`) && !PathPrefix(`/b/c`)`` */
 function matches(rule: string, host: string, path: string): boolean {
   return rule.split('&&').every((part) => {
-    const [, what, text = ''] = /^\s*(\w+)\(`([^`]*)`\)\s*$/.exec(part) ?? [];
+    const [, what, text = ''] = /^\s*(!?\w+)\(`([^`]*)`\)\s*$/.exec(part) ?? [];
     if (what === 'Host') return text.toLowerCase() === host;
+    if (what === '!PathPrefix') return !path.startsWith(text);
     if (what === 'PathPrefix') return path.startsWith(text);
     throw new TypeError(`rule ${rule} is none this stand-in knows`);
   });

@@ -1,6 +1,6 @@
 /** Caddy: `forward_auth` (spec/outpost.md 20.3). */
 import { IDENTITY_HEADERS } from '../../contract/headers.ts';
-import { OUTPOST_PREFIX } from '../../contract/paths.ts';
+import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
 import { REMOVED } from './headers.ts';
 import { intro } from './intro.ts';
 import type { Address, ConfigValues } from './values.ts';
@@ -27,11 +27,26 @@ function sites(values: ConfigValues): string[] {
   }
 }
 
+const QUESTION = `${OUTPOST_PREFIX}${QUESTION_PATH}`;
+
+/**
+ * Caddy knows a wildcard at the beginning and at the end of a name only: for the last two words, every character
+ * between them that applications are known to take for another.
+ */
+const spellings = (name: string) => {
+  const words = name.split('-').slice(-2);
+  return ['-', '_', '.'].map((character) => `*${words.join(character)}`);
+};
+
 function applicationSite({ application, outpost, upstream, basicAuth }: ConfigValues): string[] {
   return [
     `${application.origin} {`,
     '\t# In this order: Caddy sorts directives outside of "route".',
     '\troute {',
+    '\t\t# Only Caddy itself asks: the answer holds credentials, which no script of a page may read.',
+    `\t\t@question path ${QUESTION} ${QUESTION}/*`,
+    '\t\trespond @question 404',
+    '',
     '\t\t# These paths belong to Gatehouse and need no login.',
     `\t\t@gatehouse path ${OUTPOST_PREFIX} ${OUTPOST_PREFIX}/*`,
     ...reverseProxy('\t\t', '@gatehouse ', outpost),
@@ -39,12 +54,11 @@ function applicationSite({ application, outpost, upstream, basicAuth }: ConfigVa
     '\t\t# Nobody but Gatehouse says who somebody is, in whatever spelling.',
     '\t\trequest_header -*Authentik*',
     '\t\trequest_header -*Gatehouse*',
-    ...REMOVED.map((name) => `\t\trequest_header -${name}`),
-    ...REMOVED.map((name) => `\t\trequest_header -${name.replaceAll('-', '_')}`),
+    ...REMOVED.flatMap(spellings).map((name) => `\t\trequest_header -${name}`),
     '',
     '\t\t# Ask; anything but a yes goes to the visitor as it is. Capitals matter here.',
     `\t\tforward_auth ${outpost.origin} {`,
-    `\t\t\turi ${OUTPOST_PREFIX}/auth/caddy`,
+    `\t\t\turi ${QUESTION}/caddy`,
     ...(outpost.scheme === 'https' ? ['\t\t\theader_up Host {hostport}'] : []),
     `\t\t\tcopy_headers ${IDENTITY_HEADERS.join(' ')}`,
     '\t\t\t# Credentials for the application (basic_auth_enabled of the provider), and headers of your own:',

@@ -49,7 +49,8 @@ const MEMBERS: Readonly<Record<string, string>> = {
   upgrade_configs: 'upgrade_type',
   route_config: 'virtual_hosts',
   virtual_hosts: 'name domains routes typed_per_filter_config',
-  routes: 'match route typed_per_filter_config',
+  routes: 'match route direct_response typed_per_filter_config',
+  direct_response: 'status',
   match: 'prefix',
   route: 'cluster timeout',
   typed_per_filter_config: 'envoy.filters.http.ext_authz',
@@ -150,7 +151,11 @@ describe("Envoy's configuration", () => {
       );
       assert.deepEqual(asked, ['app-app'], 'whatever leads to the application is asked about, and nothing else');
       const unasked = having(hosts, 'disabled');
-      assert.equal(unasked.length, mode === 'forward_domain' ? 2 : 1);
+      assert.equal(unasked.length, mode === 'forward_domain' ? 3 : 2);
+      const [first, second] = hosts[0]?.['routes'] as Node[];
+      assert.deepEqual(first?.['match'], { prefix: '/outpost.goauthentik.io/auth' }, 'nobody else asks');
+      assert.deepEqual(first?.['direct_response'], { status: 404 });
+      assert.deepEqual(second?.['match'], { prefix: '/outpost.goauthentik.io/' });
     }
   });
 });

@@ -1,5 +1,5 @@
 /** Envoy: the HTTP form of ext_authz (spec/outpost.md 20.4). */
-import { OUTPOST_PREFIX } from '../../contract/paths.ts';
+import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
 import { STRIP_COOKIES_LUA, STRIP_NAMES_LUA } from './envoy-lua.ts';
 import { intro } from './intro.ts';
 import type { Address, ConfigValues } from './values.ts';
@@ -70,6 +70,8 @@ const unasked = [
   '      disabled: true',
 ];
 
+const QUESTION = `${OUTPOST_PREFIX}${QUESTION_PATH}`;
+
 const toGatehouse = (name: string, address: Address) => [
   `- name: ${name}`,
   `  ${domains(address)}`,
@@ -90,6 +92,10 @@ function virtualHosts(values: ConfigValues): string[] {
     `- name: app-${slug}`,
     `  ${domains(application)}`,
     '  routes:',
+    '    # Only Envoy itself asks: the answer holds credentials, which no script of a page may read.',
+    `    - match: { prefix: '${QUESTION}' }`,
+    '      direct_response: { status: 404 }',
+    ...indent(4, unasked),
     '    # These paths belong to Gatehouse and need no login.',
     ...own(`prefix: '${OUTPOST_PREFIX}/'`),
     "    - match: { prefix: '/' }",
@@ -143,7 +149,7 @@ function questionFilter({ outpost, basicAuth }: ConfigValues): string[] {
     `        uri: ${outpost.origin}`,
     '        cluster: gatehouse',
     '        timeout: 10s',
-    `      path_prefix: ${OUTPOST_PREFIX}/auth/envoy`,
+    `      path_prefix: ${QUESTION}/envoy`,
     '      authorization_response:',
     '        # Headers of your own (additionalHeaders), and authorization for basic_auth_enabled, join this list.',
     '        allowed_upstream_headers:',

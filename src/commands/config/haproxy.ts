@@ -1,5 +1,5 @@
 /** HAProxy with deploy/haproxy/gatehouse.lua: it has no question of its own for other services. */
-import { OUTPOST_PREFIX } from '../../contract/paths.ts';
+import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
 import { intro } from './intro.ts';
 import type { Address, ConfigValues } from './values.ts';
 
@@ -36,6 +36,8 @@ const general = ({ mode }: ConfigValues) => [
 
 const isHost = ({ host }: Address) => `{ req.hdr(host),host_only,lower -m str ${host} }`;
 
+const QUESTION = `${OUTPOST_PREFIX}${QUESTION_PATH}`;
+
 function frontend({ mode, slug, application, login }: ConfigValues): string[] {
   const { scheme, port } = application;
   const tls = scheme === 'https' ? ' ssl crt /etc/haproxy/certs/ alpn h2,http/1.1' : '';
@@ -58,6 +60,9 @@ function frontend({ mode, slug, application, login }: ConfigValues): string[] {
     ...(mode === 'proxy'
       ? [`    use_backend gatehouse if ${isHost(application)}`]
       : [
+          '    # Only the script below asks: the answer holds credentials, which no script of a page may read.',
+          `    http-request deny deny_status 404 if { path ${QUESTION} } || { path_beg ${QUESTION}/ }`,
+          '',
           '    # These paths belong to Gatehouse on every host, and need no login.',
           `    use_backend gatehouse if { path ${OUTPOST_PREFIX} } || { path_beg ${OUTPOST_PREFIX}/ }`,
           ...(mode === 'forward_domain' ? [`    use_backend gatehouse if ${isHost(login)}`] : []),

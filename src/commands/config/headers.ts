@@ -8,7 +8,7 @@ export const COPIED: readonly string[] = IDENTITY_HEADERS.map((name) => name.toL
  * What nobody may send, though these configurations do not set it: identity headers of the older generation, and
  * addresses that some frameworks open instead of the one in the request line, past any rule about paths.
  */
-export const REMOVED: readonly string[] = [...LEGACY_HEADERS, 'X-Original-URL', 'X-Rewrite-URL'];
+export const REMOVED: readonly string[] = [...LEGACY_HEADERS, 'X-Original-URL', 'X-Original-URI', 'X-Rewrite-URL'];
 
 /** Our cookies by name, for engines with (?:...): the outpost's, and the two of the identity server. */
 export const OWN_COOKIE = 'authentik_(?:proxy_|session=|csrf=)[^;]*';

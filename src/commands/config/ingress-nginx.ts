@@ -1,5 +1,5 @@
 /** ingress-nginx in Kubernetes (spec/outpost.md 20.1). */
-import { OUTPOST_PREFIX } from '../../contract/paths.ts';
+import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
 import { COPIED, OWN_COOKIE, REMOVED } from './headers.ts';
 import { intro } from './intro.ts';
 import { clusterOrigin, serviceOf } from './kubernetes.ts';
@@ -19,19 +19,26 @@ export function ingressNginx(values: ConfigValues): string {
 
 function documents(values: ConfigValues): string[][] {
   const gatehouse = serviceOf(values.outpost, 'gatehouse');
-  const own = (address: Address, name: string, path: string, why: string) => [
+  const own = (address: Address, name: string, paths: readonly string[], why: string) => [
     why,
-    ...ingress(address, name, gatehouse, path, values.outpost.scheme === 'https' ? [HTTPS_BACKEND] : []),
+    ...ingress(address, name, gatehouse, paths, values.outpost.scheme === 'https' ? [HTTPS_BACKEND] : []),
   ];
   const name = `app-${values.slug}`;
   const login = '# The login itself, and the identity server.';
-  if (values.mode === 'proxy') return [own(values.application, name, '/', '# Every request is for Gatehouse.')];
+  const ownPaths = '# These paths belong to Gatehouse and need no login. Those of the question are not public.';
+  if (values.mode === 'proxy') return [own(values.application, name, ['/'], '# Every request is for Gatehouse.')];
   return [
     applicationIngress(values, gatehouse),
-    own(values.application, `${name}-login`, OUTPOST_PREFIX, '# These paths belong to Gatehouse and need no login.'),
-    ...(values.mode === 'forward_domain' ? [own(values.login, 'gatehouse', '/', login)] : []),
+    own(values.application, `${name}-login`, OWN_PATHS, ownPaths),
+    ...(values.mode === 'forward_domain' ? [own(values.login, 'gatehouse', ['/'], login)] : []),
   ];
 }
+
+/**
+ * Not the paths of the question: only ingress-nginx itself asks, since the answer holds credentials, which no script of a
+ * page may read. What visitors send there is asked about like any other path, and the application's to answer.
+ */
+const OWN_PATHS: readonly string[] = ['/start', '/callback', '/sign_out'].map((path) => OUTPOST_PREFIX + path);
 
 const HTTPS_BACKEND = "nginx.ingress.kubernetes.io/backend-protocol: 'HTTPS'";
 
@@ -56,28 +63,38 @@ function applicationIngress(values: ConfigValues, gatehouse: Service): string[] 
     '# The two snippets are switched off in ingress-nginx from 1.9 on, unless its ConfigMap says',
     "# allow-snippet-annotations: 'true' (and, from 1.12 on, annotations-risk-level: Critical). Both are needed: the first",
     '# tells Gatehouse which application is asked about, the second keeps the login cookies from the application.',
-    ...ingress(application, `app-${slug}`, serviceOf(upstream, `app-${slug}`), '/', [
-      annotation('auth-url', `'${question}${OUTPOST_PREFIX}/auth/nginx/with-method'`),
-      annotation('auth-signin', `'${start}${OUTPOST_PREFIX}/start?rd=$scheme://$http_host$escaped_request_uri'`),
-      '# Headers of your own (additionalHeaders), and Authorization for basic_auth_enabled, join this list.',
-      annotation('auth-response-headers', `'${copied.join(',')}'`),
-      annotation('auth-snippet', '|'),
-      ...questionSnippet.map((line) => `  ${line}`),
-      annotation('configuration-snippet', '|'),
-      ...cookieSnippet.map((line) => `  ${line}`),
-      annotation('proxy-buffering', "'off'"),
-      annotation('proxy-buffer-size', "'32k'"),
-      annotation('proxy-buffers-number', "'8'"),
-      annotation('proxy-read-timeout', "'3600'"),
-      annotation('proxy-send-timeout', "'3600'"),
-      ...(upstream.scheme === 'https' ? [HTTPS_BACKEND] : []),
-    ]),
+    ...ingress(
+      application,
+      `app-${slug}`,
+      serviceOf(upstream, `app-${slug}`),
+      ['/'],
+      [
+        annotation('auth-url', `'${question}${OUTPOST_PREFIX}${QUESTION_PATH}/nginx/with-method'`),
+        annotation('auth-signin', `'${start}${OUTPOST_PREFIX}/start?rd=$scheme://$http_host$escaped_request_uri'`),
+        '# Headers of your own (additionalHeaders), and Authorization for basic_auth_enabled, join this list.',
+        annotation('auth-response-headers', `'${copied.join(',')}'`),
+        annotation('auth-snippet', '|'),
+        ...questionSnippet.map((line) => `  ${line}`),
+        annotation('configuration-snippet', '|'),
+        ...cookieSnippet.map((line) => `  ${line}`),
+        annotation('proxy-buffering', "'off'"),
+        annotation('proxy-buffer-size', "'32k'"),
+        annotation('proxy-buffers-number', "'8'"),
+        annotation('proxy-read-timeout', "'3600'"),
+        annotation('proxy-send-timeout', "'3600'"),
+        ...(upstream.scheme === 'https' ? [HTTPS_BACKEND] : []),
+      ],
+    ),
   ];
 }
 
-/** ingress-nginx sends the host of auth-url as Host, and hands on the rest as the visitor sent it. */
+/**
+ * ingress-nginx sends the host of auth-url as Host, and hands on the rest as the visitor sent it. X-Forwarded-Host has to
+ * be the host that chose the server block: of `GET https://a/ HTTP/1.1` with `Host: b` that is a ($host), while
+ * ingress-nginx's own X-Original-URL says b ($http_host), so that such a question disagrees and is refused.
+ */
 export const questionSnippet: readonly string[] = [
-  'proxy_set_header X-Forwarded-Host $http_host;',
+  'proxy_set_header X-Forwarded-Host $host;',
   'proxy_set_header X-Forwarded-Proto $scheme;',
   "proxy_set_header X-Original-URI '';",
 ];
@@ -86,7 +103,7 @@ function ingress(
   { scheme, host }: Address,
   name: string,
   service: Service,
-  path: string,
+  paths: readonly string[],
   annotations: string[],
 ): string[] {
   return [
@@ -103,12 +120,14 @@ function ingress(
     `    - host: '${host}'`,
     '      http:',
     '        paths:',
-    `          - path: ${path}`,
-    '            pathType: Prefix',
-    '            backend:',
-    '              service:',
-    `                name: ${service.name}`,
-    '                port:',
-    `                  number: ${service.port}`,
+    ...paths.flatMap((path) => [
+      `          - path: ${path}`,
+      `            pathType: ${path === '/' ? 'Prefix' : 'Exact'}`,
+      '            backend:',
+      '              service:',
+      `                name: ${service.name}`,
+      '                port:',
+      `                  number: ${service.port}`,
+    ]),
   ];
 }

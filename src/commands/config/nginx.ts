@@ -1,5 +1,5 @@
 /** nginx as a program of its own: `auth_request` (spec/outpost.md 20.1). */
-import { OUTPOST_PREFIX } from '../../contract/paths.ts';
+import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
 import { COPIED, OWN_COOKIE, REMOVED } from './headers.ts';
 import { intro } from './intro.ts';
 import type { Address, ConfigValues } from './values.ts';
@@ -97,6 +97,25 @@ const carried = [
   '        proxy_send_timeout 1h;',
 ];
 
+const QUESTION = `${OUTPOST_PREFIX}${QUESTION_PATH}/nginx/with-method`;
+
+/**
+ * $host is what chose the server block; $http_host may be another one (`GET https://a/ HTTP/1.1` with `Host: b`). Then
+ * the two name different applications, and Gatehouse refuses.
+ */
+const toGatehouse = [
+  '        proxy_set_header Host $host;',
+  '        proxy_set_header X-Original-URL $scheme://$http_host$request_uri;',
+  '        proxy_set_header X-Original-Method $request_method;',
+  '        proxy_set_header X-Original-URI "";',
+  '        proxy_set_header X-Forwarded-Host "";',
+  '        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;',
+  '        proxy_set_header X-Forwarded-Proto $scheme;',
+  '        proxy_set_header Upgrade "";',
+  '        proxy_pass_request_body off;',
+  '        proxy_set_header Content-Length "";',
+];
+
 const variable = (header: string) => header.slice(2).toLowerCase().replaceAll('-', '_');
 
 function applicationServer(values: ConfigValues): string {
@@ -119,7 +138,7 @@ function applicationServer(values: ConfigValues): string {
     '        proxy_set_header Cookie $gatehouse_cookie;',
     '',
     '        # Ask Gatehouse about every request; without a login, go and get one.',
-    `        auth_request ${OUTPOST_PREFIX}/auth/nginx/with-method;`,
+    `        auth_request ${QUESTION};`,
     '        error_page 401 = @goauthentik_proxy_signin;',
     '        auth_request_set $auth_cookie $upstream_http_set_cookie;',
     '        add_header Set-Cookie $auth_cookie;',
@@ -137,22 +156,22 @@ function applicationServer(values: ConfigValues): string {
     ...REMOVED.map((name) => `        proxy_set_header ${name} "";`),
     '    }',
     '',
-    '    # Everything below this path belongs to Gatehouse and needs no login.',
+    '    # The question. Only nginx itself may ask: the answer holds credentials, which no script of a page may read.',
+    `    location = ${QUESTION} {`,
+    '        internal;',
+    `        proxy_pass ${outpost.origin}${QUESTION};`,
+    ...verified(outpost),
+    ...toGatehouse,
+    '    }',
+    `    location ${OUTPOST_PREFIX}${QUESTION_PATH} {`,
+    '        return 404;',
+    '    }',
+    '',
+    '    # Everything else below this path belongs to Gatehouse and needs no login.',
     `    location ${OUTPOST_PREFIX} {`,
     `        proxy_pass ${outpost.origin}${OUTPOST_PREFIX};`,
     ...verified(outpost),
-    '        proxy_set_header Host $host;',
-    '        proxy_set_header X-Original-URL $scheme://$http_host$request_uri;',
-    '        proxy_set_header X-Original-Method $request_method;',
-    '        proxy_set_header X-Original-URI "";',
-    '        proxy_set_header X-Forwarded-Host "";',
-    '        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;',
-    '        proxy_set_header X-Forwarded-Proto $scheme;',
-    '        proxy_set_header Upgrade "";',
-    '        proxy_pass_request_body off;',
-    '        proxy_set_header Content-Length "";',
-    '        add_header Set-Cookie $auth_cookie;',
-    '        auth_request_set $auth_cookie $upstream_http_set_cookie;',
+    ...toGatehouse,
     '    }',
     '',
     '    # A 401 of the question above becomes a redirect to the login, which comes back to the page first asked for.',

@@ -1,6 +1,6 @@
 /** What the three ways to configure Traefik have in common (spec/outpost.md 20.2). */
-import { OUTPOST_PREFIX } from '../../contract/paths.ts';
-import { COPIED } from './headers.ts';
+import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
+import { COPIED, REMOVED } from './headers.ts';
 import type { ConfigValues } from './values.ts';
 
 /**
@@ -8,7 +8,7 @@ import type { ConfigValues } from './values.ts';
  * answer in place of what the visitor sent: it has no other means to take out single cookies.
  */
 export const questionAddress = ({ outpost }: ConfigValues): string =>
-  `${outpost.origin}${OUTPOST_PREFIX}/auth/traefik?strip-cookies`;
+  `${outpost.origin}${OUTPOST_PREFIX}${QUESTION_PATH}/traefik?strip-cookies`;
 
 /** Headers of the answer that replace those of the visitor. */
 export const answerHeaders = ({ basicAuth }: ConfigValues): string[] => [
@@ -17,13 +17,21 @@ export const answerHeaders = ({ basicAuth }: ConfigValues): string[] => [
   ...(basicAuth ? ['Authorization'] : []),
 ];
 
-/** Every spelling of our names: whatever matches is removed before the answer's own are set. Go's syntax. */
-export const ANSWER_HEADERS_REGEX = '(?i)^x[^a-z0-9](authentik|gatehouse)[^a-z0-9]';
-
+/**
+ * Every spelling of our names, and of those that other texts remove one by one: whatever matches is removed before the
+ * answer's own are set. Go's syntax, without braces (the file is a template).
+ */
+export const ANSWER_HEADERS_REGEX = `(?i)^x[^a-z0-9]((authentik|gatehouse)[^a-z0-9]|(${REMOVED.map((name) =>
+  name.toLowerCase().split('-').slice(1).join('[^a-z0-9]'),
+).join('|')})$)`;
 export const applicationRule = ({ application }: ConfigValues): string => `Host(\`${application.host}\`)`;
 
+/**
+ * Not the paths of the question: only Traefik itself asks, since the answer holds credentials, which no script of a page
+ * may read. What visitors send there is asked about like any other path, and the application's to answer.
+ */
 export const ownPathsRule = ({ application }: ConfigValues): string =>
-  `Host(\`${application.host}\`) && PathPrefix(\`${OUTPOST_PREFIX}/\`)`;
+  `Host(\`${application.host}\`) && PathPrefix(\`${OUTPOST_PREFIX}/\`) && !PathPrefix(\`${OUTPOST_PREFIX}${QUESTION_PATH}\`)`;
 
 export const loginRule = ({ login }: ConfigValues): string => `Host(\`${login.host}\`)`;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
-import { IDENTITY_HEADERS } from '../../contract/headers.ts';
+import { IDENTITY_HEADERS, LEGACY_HEADERS } from '../../contract/headers.ts';
 import type { ProviderMode } from '../../contract/api.ts';
 import { TARGETS } from './targets.ts';
 import type { Target } from './targets.ts';
@@ -73,10 +73,11 @@ function checkForwardAuth(middleware: unknown, basicAuth: boolean): void {
   // Go's syntax: the flag stands in front
   const pattern = /^\(\?i\)(.*)$/.exec(String(at(middleware, 'authResponseHeadersRegex')))?.[1] ?? '';
   const regex = new RegExp(pattern, 'i');
-  for (const name of [...IDENTITY_HEADERS, 'X_Authentik_Username', 'X.authentik-Groups', 'X-Gatehouse-Peer']) {
-    assert.match(name, regex);
-  }
-  for (const name of ['Cookie', 'Accept', 'X-Forwarded-For', 'My-X-Authentik-Y']) assert.doesNotMatch(name, regex);
+  const otherSpellings = ['X_Authentik_Username', 'X.authentik-Groups', 'X-Gatehouse-Peer', 'x-Auth_username'];
+  const opened = ['X-Original-URL', 'x_original_uri', 'X-Rewrite-Url'];
+  for (const name of [...IDENTITY_HEADERS, ...LEGACY_HEADERS, ...otherSpellings, ...opened]) assert.match(name, regex);
+  const others = ['Cookie', 'Accept', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-User-Agent', 'X-Auth-Token'];
+  for (const name of [...others, 'My-X-Authentik-Y']) assert.doesNotMatch(name, regex);
 }
 
 /** Routers by name, and what they lead to, of any form of Traefik's dynamic configuration. */
@@ -101,7 +102,10 @@ function checkRouters(
     return;
   }
   assert.deepEqual([application[3]].flat(), keys(http.middlewares), 'the application is asked about');
-  const own = rules.find(([text]) => text === `${rule} && PathPrefix(\`/outpost.goauthentik.io/\`)`);
+  const own = rules.find(
+    ([text]) =>
+      text === `${rule} && PathPrefix(\`/outpost.goauthentik.io/\`) && !PathPrefix(\`/outpost.goauthentik.io/auth\`)`,
+  );
   assert.deepEqual([own?.[2], own?.[3]], ['gatehouse', undefined]);
   assert.ok(Number(own?.[1]) > Number(application[1]), 'the more special router comes first');
   assert.equal(
