@@ -152,7 +152,7 @@ describe("Envoy's configuration", () => {
       assert.deepEqual(asked, ['app-app'], 'whatever leads to the application is asked about, and nothing else');
       const unasked = having(hosts, 'disabled');
       assert.equal(unasked.length, mode === 'forward_domain' ? 3 : 2);
-      const [first, second] = hosts[0]?.['routes'] as Node[];
+      const [first, second] = (hosts[0]?.['routes'] ?? []) as Node[];
       assert.deepEqual(first?.['match'], { prefix: '/outpost.goauthentik.io/auth' }, 'nobody else asks');
       assert.deepEqual(first?.['direct_response'], { status: 404 });
       assert.deepEqual(second?.['match'], { prefix: '/outpost.goauthentik.io/' });
