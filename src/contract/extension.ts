@@ -3,6 +3,7 @@
  * decisions 3 to 5). An outpost asks for it with the request header below on REST and token calls and with the
  * member `gatehouse` in its HELLO; nobody else ever sees it.
  */
+import { createHash } from 'node:crypto';
 
 /** Request header of our outposts on REST and token calls; its value is the extension version. */
 export const EXTENSION_HEADER = 'X-Gatehouse-Extension';
@@ -94,3 +95,11 @@ export const LINK_HEADERS = {
   host: 'x-gatehouse-host',
   requestId: 'x-gatehouse-request-id',
 } as const;
+
+/**
+ * What `view_certificate/` of our server names as `ETag`, so that an outpost can ask whether a chain is still the same:
+ * nothing is shown then, and nothing written to the audit log. Official servers show it every time.
+ * @param certificate the chain as PEM, byte for byte
+ */
+export const certificateTag = (certificate: string): string =>
+  `"${createHash('sha256').update(certificate).digest('hex')}"`;

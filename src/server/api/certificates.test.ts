@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { certificateTag } from '../../contract/extension.ts';
 import { makeCertificate } from '../certificates/make.ts';
 import type { Api, Flows } from './server.test-helper.ts';
 import { EMBEDDED_TOKEN, flows, startApi } from './server.test-helper.ts';
@@ -83,6 +84,20 @@ describe('crypto/certificatekeypairs', () => {
     assert.deepEqual(await api.ok('GET', `${PATH}${pk}/view_certificate/`), { data: second.certificate });
     assert.deepEqual(await api.ok('GET', `${PATH}${pk}/view_private_key/`), { data: second.key });
     assert.deepEqual(new Set((await events()).map(String)), new Set(['certificate,shown', 'private_key,shown']));
+  });
+
+  it('shows nothing to who has the certificate, and writes nothing down', async () => {
+    const { pk } = await create(first, 'known');
+    const ask = (certificate: string) =>
+      api.call('GET', `${PATH}${pk}/view_certificate/`, undefined, {
+        headers: { 'if-none-match': certificateTag(certificate) },
+      });
+    assert.equal((await ask(first.certificate)).status, 304);
+    assert.ok(!(await events()).some(([, name]) => name === 'known'));
+    // a chain with the same first certificate is another one
+    const other = await ask(first.certificate + second.certificate);
+    assert.deepEqual([other.status, other.body], [200, { data: first.certificate }]);
+    assert.ok((await events()).some(([, name]) => name === 'known'));
   });
 
   it('finds pairs by name and by whether they have a key', async () => {

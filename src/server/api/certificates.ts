@@ -14,6 +14,7 @@ import {
 import type { KeypairInput } from '../certificates/keypairs.ts';
 import type { ServerContext } from '../context.ts';
 import type { KeypairRow } from '../storage/rows.ts';
+import { certificateTag } from '../../contract/extension.ts';
 import { actor, caller } from './authenticate.ts';
 import { notFound } from './errors.ts';
 import { byUuid, flag, repeatable } from './fields.ts';
@@ -89,6 +90,11 @@ export const certificateRoutes =
 
     const view = async (request: FastifyRequest, reply: FastifyReply, what: 'certificate' | 'private_key') => {
       const row = await visible(request, (request.params as { uuid: string }).uuid);
+      if (what === 'certificate') {
+        const tag = certificateTag(row.certificate);
+        void reply.header('etag', tag);
+        if (request.headers['if-none-match'] === tag) return reply.code(304).send(); // nothing is shown
+      }
       const data = await ctx.change((tx) => viewKeypair(tx, row, what), actor(request));
       if ((request.query as z.output<typeof download>).download === undefined) return { data };
       const file = `${row.name.replace(/[^A-Za-z0-9._-]+/g, '_')}_${what}.pem`;

@@ -1,10 +1,11 @@
 /** Fetches the certificates providers name (spec/outpost.md 14 and 16.5). */
-import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { ProxyOutpostConfig } from '../../contract/api.ts';
 import { CodedError } from '../../contract/errors.ts';
+import { certificateTag } from '../../contract/extension.ts';
 import { TLS_RULES } from '../../outpost/listen/certificates.ts';
 import type { CertificatePair, Certificates } from '../../outpost/listen/certificates.ts';
+import { UnexpectedAnswer } from '../back-channel.ts';
 import { getJson } from './rest.ts';
 
 /** Calls at the same time. */
@@ -12,8 +13,8 @@ const PARALLEL = 8;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * The certificates of a configuration. What is known already is fetched again only when its fingerprint differs: each
- * look at a key is an entry in the server's audit log.
+ * The certificates of a configuration. Each look at a certificate or a key is an entry in the server's audit log: of a
+ * certificate that is known we ask whether it is still the same, and look at its key only when it is not.
  * @param fetch of a back channel
  * @param known of the last configuration: one that cannot be fetched or used stays as it was
  * @param onProblem hears of each such certificate: its uuid, and a sentence
@@ -50,12 +51,9 @@ async function fetchOne(
 ): Promise<CertificatePair> {
   if (!UUID.test(uuid)) throw unusable('Its id is none.');
   const address = `api/v3/crypto/certificatekeypairs/${uuid}/`;
-  const { fingerprint_sha256: fingerprint } = (await getJson(fetch, address)) as { fingerprint_sha256?: unknown };
-  if (known && typeof fingerprint === 'string' && plain(fingerprint) === fingerprintOf(known)) return known;
-  const pair = {
-    certificate: dataOf(await getJson(fetch, `${address}view_certificate/`)),
-    key: dataOf(await getJson(fetch, `${address}view_private_key/`)),
-  };
+  const certificate = await fetchChain(fetch, `${address}view_certificate/`, known);
+  if (known?.certificate === certificate) return known;
+  const pair = { certificate, key: dataOf(await getJson(fetch, `${address}view_private_key/`)) };
   if (pair.key === '') throw unusable('It has no private key.');
   try {
     createSecureContext({ ...TLS_RULES, cert: pair.certificate, key: pair.key });
@@ -65,12 +63,24 @@ async function fetchOne(
   return pair;
 }
 
+/** The whole chain: the fingerprint the server tells is that of its first certificate only. */
+async function fetchChain(
+  fetch: typeof globalThis.fetch,
+  address: string,
+  known: CertificatePair | undefined,
+): Promise<string> {
+  if (known === undefined) return dataOf(await getJson(fetch, address));
+  const answer = await fetch(address, { headers: { 'if-none-match': certificateTag(known.certificate) } });
+  if (answer.ok) return dataOf(await answer.json());
+  await answer.body?.cancel();
+  if (answer.status === 304) return known.certificate;
+  throw new UnexpectedAnswer(address, answer.status);
+}
+
 const dataOf = (answer: unknown): string => {
   const { data } = (answer ?? {}) as { data?: unknown };
   if (typeof data !== 'string') throw unusable('The identity server answered something else.');
   return data;
 };
 
-const plain = (fingerprint: string) => fingerprint.replaceAll(':', '').toLowerCase();
-const fingerprintOf = ({ certificate }: CertificatePair) => plain(new X509Certificate(certificate).fingerprint256);
 const unusable = (sentence: string) => new CodedError('certificate-unusable', 502, sentence);
