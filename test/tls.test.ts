@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
@@ -10,6 +11,7 @@ import type {
 } from 'node:http2';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { connect } from 'node:tls';
+import { promisify } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { WebSocket } from 'ws';
 import { person, signIn, startBrowser } from './harness/browser.ts';
@@ -23,6 +25,7 @@ import { Upstream, valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
 import { eventually, sleep } from './harness/wait.ts';
 
+const run = promisify(execFile);
 const MIB = 1024 * 1024;
 /** Limit of everybody's silence, where it is their turn. */
 const SILENCE_MS = 1500;
@@ -291,6 +294,26 @@ describe('HTTPS', () => {
     await once(stream, 'end');
     assert.equal(bytes, 40 * MIB);
     assert.deepEqual(new Set(gatehouse.pids('worker')), pids);
+  });
+
+  it('shows an intermediate certificate that joins, and looks at no key for the others', async () => {
+    const seen = async () =>
+      (await gatehouse.api.list('events/events/?action=secret_view')).filter(
+        ({ context }) => (context as { type?: string }).type === 'private_key',
+      ).length;
+    const own = `${PAIRS}${certificates['wiki']!}/`;
+    const chain = async (pk: string) => String((await gatehouse.api.get(`${PAIRS}${pk}/view_certificate/`))['data']);
+    const issuer = await generate('issuer', 'issuer.test');
+    const longer = (await chain(certificates['wiki']!)) + (await chain(issuer));
+    const before = await seen();
+    await gatehouse.api.patch(own, { certificate_data: longer });
+    await eventually('wiki.test shows both', 10_000, async () => {
+      const line = ['s_client', '-connect', `127.0.0.1:${port}`, '-servername', 'wiki.test', '-showcerts'];
+      const told = run('openssl', line);
+      told.child.stdin?.end();
+      assert.equal((await told).stdout.match(/BEGIN CERTIFICATE/g)?.length, 2);
+    });
+    assert.equal((await seen()) - before, 1);
   });
 
   it('shows its certificates right after a start, before the server was asked', async () => {
