@@ -22,7 +22,7 @@ local TIMEOUT_MS = 10000
 local ASKED_WITH = {
   "accept", "accept-language", "access-control-request-headers", "access-control-request-method", "authorization",
   "content-type", "cookie", "origin", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user",
-  "user-agent", "x-requested-with",
+  "sec-websocket-version", "user-agent", "x-requested-with",
 }
 
 -- Frameworks take another method from these, in any spelling; rules for methods must know.

@@ -170,6 +170,7 @@ const REFUSALS = {
     500,
     'The reverse proxy asked whether this may pass, but did not say which address was asked for.',
   ],
+  'websocket-origin': [403, 'A page of another address tried to open a WebSocket to this application.'],
   'original-address-invalid': [400, 'The reverse proxy named an address that cannot be read, or two that differ.'],
 } as const satisfies Partial<Record<Reason, readonly [number, string]>>;
 

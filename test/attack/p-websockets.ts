@@ -6,6 +6,7 @@ import { ask, story, type Answer, type Pair } from './support/ask.ts';
 import type { Browser } from './support/browser.ts';
 import type { Case } from './support/case.ts';
 import type { Env } from './support/env.ts';
+import { FORWARD } from './support/modes.ts';
 import { marker, refused, unseen, values, within, without } from './support/verify.ts';
 import { speak } from './support/wire.ts';
 
@@ -60,6 +61,32 @@ export const cases: Case[] = [
         for (const headers of [[], [['Origin', own] as const]]) {
           const answer = await open(env, path, headers, env.eve);
           assert.equal(answer.status, 101, story(answer));
+        }
+      }
+    },
+  },
+  {
+    id: 'J24',
+    rule: 'J',
+    title: 'nor does it behind a reverse proxy that asks, whatever of the handshake is told',
+    async run(env) {
+      const own = env.url('fwd', '');
+      const path = '/private';
+      for (const mode of FORWARD) {
+        const knock = (...headers: Pair[]) => mode.knock(env, { path, who: env.eve, headers });
+        for (const handshake of [
+          HANDSHAKE,
+          [['Sec-WebSocket-Version', '13']],
+          [['Sec-Fetch-Mode', 'websocket']],
+        ] as const satisfies (readonly Pair[])[]) {
+          for (const origins of [['http://evil.test'], ['null'], [`${own}.evil.test`], [own, 'http://evil.test']]) {
+            const answer = await knock(...handshake, ...origins.map((origin): Pair => ['Origin', origin]));
+            assert.equal(answer.status, 403, `${mode.name}, Origin ${origins.join(', ')}: ${story(answer)}`);
+          }
+          for (const headers of [[], [['Origin', own] as const]]) {
+            const answer = await knock(...handshake, ...headers);
+            assert.equal(answer.status, 200, `${mode.name}: ${story(answer)}`);
+          }
         }
       }
     },

@@ -267,6 +267,24 @@ export const sessionSwitches: readonly Switch[] = [
   },
   {
     rule: 'J',
+    title: 'pages of other origins open WebSockets behind reverse proxies that ask',
+    edits: [
+      edit(
+        'outpost/dialects/websocket-page.ts',
+        'if (origin === undefined) return false;',
+        'if (origin !== "") return false;',
+      ),
+    ],
+    noticed: ['J24'],
+  },
+  {
+    rule: 'J',
+    title: 'behind reverse proxies that ask a WebSocket is what names Upgrade',
+    edits: [edit('outpost/dialects/websocket-page.ts', 'webSocketVersion !== undefined || ', '')],
+    noticed: ['J24'],
+  },
+  {
+    rule: 'J',
     title: 'a protocol of requests is one like others',
     edits: [edit('outpost/listen/upgrade.ts', ' && !CARRIES_REQUESTS.test(name)', '')],
     noticed: ['J21'],

@@ -127,7 +127,7 @@ const cookiesFilter = lua('gatehouse.cookies', 'The application does not need ou
 const ASKED_WITH = [
   ...['accept', 'accept-language', 'access-control-request-headers', 'access-control-request-method', 'content-type'],
   ...['cookie', 'origin', 'sec-fetch-dest', 'sec-fetch-mode', 'sec-fetch-site', 'sec-fetch-user', 'user-agent'],
-  ...['x-forwarded-for', 'x-forwarded-proto', 'x-requested-with'],
+  ...['sec-websocket-version', 'x-forwarded-for', 'x-forwarded-proto', 'x-requested-with'],
 ];
 
 function questionFilter({ outpost, basicAuth }: ConfigValues): string[] {

@@ -26,6 +26,7 @@ import {
   originOf,
 } from './original-address.ts';
 import { sendPermit } from './permit.ts';
+import { fromOwnPage, pageOpensWebSocket } from './websocket-page.ts';
 
 const NGINX = {
   name: 'nginx',
@@ -71,7 +72,7 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
   const path = address?.kind === 'named' ? address.path : undefined;
   const applications = site.applications?.asked(namedHosts(request, address), path);
   if (applications === 'conflict') return refuse('original-address-invalid');
-  return decide({
+  const decision = decide({
     identity,
     path,
     origin: wholeDomain ? originOf(site, request, address) : undefined,
@@ -86,6 +87,9 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
       isRepeatableNavigation(request) &&
       canRenewAt(request.headers.originalUrl ?? request.headers.originalUri),
   });
+  if (!pageOpensWebSocket(request.headers)) return decision;
+  const { scheme = request.scheme, authority = request.host } = address?.kind === 'named' ? address : {};
+  return fromOwnPage(decision, site, request, scheme, authority);
 }
 
 function presentNginx(exchange: Exchange, site: Site, generation: Generation, decision: Decision): void {

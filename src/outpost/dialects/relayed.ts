@@ -20,6 +20,7 @@ import type { Site } from '../sites/site.ts';
 import { reportMisconfiguration } from './misconfiguration.ts';
 import { sendPermit } from './permit.ts';
 import { presentRefusal } from './refusal.ts';
+import { fromOwnPage, pageOpensWebSocket } from './websocket-page.ts';
 
 /** How one of them names the original request. */
 export interface RelayingProxy {
@@ -91,7 +92,7 @@ function decideRelayed(
   const applications = site.applications?.asked([request.host], path);
   if (applications === 'conflict') return refuse('original-address-invalid');
   const method = proxy.method(request);
-  return decide({
+  const decision = decide({
     identity,
     path,
     origin:
@@ -105,6 +106,8 @@ function decideRelayed(
     renew:
       renewalDue(services, site, identity, request) && isRepeatableNavigation(request, method) && canRenewAt(target),
   });
+  if (!pageOpensWebSocket(request.headers)) return decision;
+  return fromOwnPage(decision, site, request, proxy.scheme(request, site.external), request.host);
 }
 
 /**

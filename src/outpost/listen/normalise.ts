@@ -11,10 +11,10 @@ const READ = new Set(
   (
     'host cookie accept upgrade user-agent authorization sec-fetch-mode sec-fetch-dest sec-fetch-site ' +
     'content-type origin x-requested-with x-original-url x-original-uri x-forwarded-for x-forwarded-host x-forwarded-proto ' +
-    'x-forwarded-uri x-forwarded-method'
+    'x-forwarded-uri x-forwarded-method sec-websocket-version'
   ).split(' '),
 );
-const LENGTHS: readonly boolean[] = Array.from({ length: 20 }, (_, n) => [...READ].some((name) => name.length === n));
+const LENGTHS: readonly boolean[] = Array.from({ length: 22 }, (_, n) => [...READ].some((name) => name.length === n));
 
 /** Request ids: unique over processes by their first part, over requests by the second. */
 const bootId = randomBytes(5).toString('hex');
@@ -33,6 +33,7 @@ export function normalise(req: IncomingMessage, peers: Peers): NormalisedRequest
     accept: undefined,
     userAgent: undefined,
     upgrade: undefined,
+    webSocketVersion: undefined,
     fetchMode: undefined,
     fetchDest: undefined,
     fetchSite: undefined,
@@ -79,6 +80,9 @@ export function normalise(req: IncomingMessage, peers: Peers): NormalisedRequest
         break;
       case 'upgrade':
         headers.upgrade = value;
+        break;
+      case 'sec-websocket-version':
+        headers.webSocketVersion = value;
         break;
       case 'sec-fetch-mode':
         headers.fetchMode = value;

@@ -37,6 +37,7 @@ export interface DecisiveHeaders {
   accept: string | undefined;
   userAgent: string | undefined;
   upgrade: string | undefined;
+  webSocketVersion: string | undefined;
   fetchMode: string | undefined;
   fetchDest: string | undefined;
   fetchSite: string | undefined;
