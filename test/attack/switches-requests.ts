@@ -168,8 +168,8 @@ export const requestSwitches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/dialects/relayed.ts',
-        '  const method = proxy.method(request);\n  return decide({',
-        '  const method = proxy.method(request) ?? request.method;\n  return decide({',
+        '  const method = proxy.method(request);\n  const decision = decide({',
+        '  const method = proxy.method(request) ?? request.method;\n  const decision = decide({',
       ),
     ],
     noticed: ['D24'],
