@@ -25,6 +25,8 @@ export type IdentityEvent = { n: number; until: number } & (
   | { kind: 'session-ended'; sid: string }
   /** the login at this provider is over, the server session goes on */
   | { kind: 'application-ended'; sid: string; provider: number }
+  /** an app password or access token is over: so are the sessions that were made from it (TokenExtension.credentials) */
+  | { kind: 'credential-ended'; credential: string }
   /** `deny`: sessions of this person made before are over. `refresh`: their claims are stale, ask for new ones. */
   | { kind: 'user-changed'; uid: string; effect: 'deny' | 'refresh' }
   /** access rules or mappings of this provider changed: its older sessions are stale */
@@ -59,6 +61,22 @@ export interface TokenExtension {
   rule_groups?: string[];
   /** at domain level: slugs of the applications this person may open, the provider's own among them */
   applications?: string[];
+  /** what the token was made from, when that was no login: handles that `credential-ended` events name */
+  credentials?: string[];
+}
+
+/** Member `gatehouse` of introspection answers about live tokens. */
+export interface IntrospectionExtension extends TokenExtension {
+  /** a token of the asking provider with the claims as they are now; not longer than the one that was presented */
+  access_token: string;
+}
+
+/** Member `gatehouse` where a token is refused, at the token endpoint and by introspection. */
+export interface RefusalExtension {
+  /** the credential is right, the rules of the application refuse its owner: why */
+  denied?: string;
+  /** too many wrong credentials: seconds until another one is looked at */
+  wait?: number;
 }
 
 /** `POST` body and answer: fresh claims for a session that an event made stale. */
@@ -67,6 +85,8 @@ export interface RefreshRequest {
   provider: number;
   sid: string;
   uid: string;
+  /** the session's token, where it was made from a credential instead of a login */
+  token?: string;
 }
 export type RefreshAnswer =
   | { result: 'token'; access_token: string; gatehouse: TokenExtension }

@@ -36,7 +36,11 @@ export const sessionSwitches: readonly Switch[] = [
     rule: 'F',
     title: 'introspection tells about the tokens of others',
     edits: [
-      edit('server/oidc/introspect.ts', "formOf(request).text('token'), client))", "formOf(request).text('token')))"),
+      edit(
+        'server/oidc/accepted.ts',
+        'live === undefined || !(await trusts(ctx.db, client.provider.id, live.client.provider.id))',
+        'live === undefined',
+      ),
     ],
     noticed: ['F6'],
   },
@@ -60,8 +64,8 @@ export const sessionSwitches: readonly Switch[] = [
       edit('server/oidc/tokens.ts', 'if (live === undefined || live.user.uid !== sub) return undefined;', ''),
       edit(
         'server/oidc/tokens.ts',
-        'if ((await findArtefact(ctx, ACCESS_TOKEN, uid)) === undefined) return undefined;',
-        '',
+        'if (artefact === undefined) return undefined;\n  if',
+        'if (artefact === undefined) return { client: owner, claims, scopes: String(claims.scope ?? "").split(" "), uid, attributes: "none" };\n  if',
       ),
     ],
     noticed: ['F12'],
@@ -438,5 +442,53 @@ export const sessionSwitches: readonly Switch[] = [
       edit('outpost/access-log.ts', 'ADDRESS_FIELDS.has(field) ? redactTarget(value) : clip(value)', 'clip(value)'),
     ],
     noticed: ['M3'],
+  },
+  {
+    rule: 'F',
+    title: 'machines sign in whatever the rules of the application say',
+    edits: [edit('server/oidc/machine-token.ts', 'if (!access.passing) {', 'if (access === undefined) {')],
+    noticed: ['F20'],
+  },
+  {
+    rule: 'M',
+    title: 'an app password is good for any name',
+    edits: [
+      edit(
+        'server/oidc/machine-login.ts',
+        'if (found === undefined || found.user.username_folded !== account) return undefined;',
+        'if (found === undefined) return undefined;',
+      ),
+    ],
+    noticed: ['M21'],
+  },
+  {
+    rule: 'M',
+    title: 'tokens outlive their app password',
+    edits: [
+      edit(
+        'server/directory/tokens.ts',
+        "if (token.intent === 'app_password') await endCredential(tx, token.uuid);",
+        '',
+      ),
+    ],
+    noticed: ['M20'],
+  },
+  {
+    rule: 'M',
+    title: 'every key is an app password',
+    edits: [
+      edit(
+        'server/oidc/machine-login.ts',
+        "findToken(ctx.db, key, ['app_password'])",
+        "findToken(ctx.db, key, ['app_password', 'api'])",
+      ),
+    ],
+    noticed: ['M2', 'M21'],
+  },
+  {
+    rule: 'M',
+    title: 'whoever has an app password is told what the outpost is told',
+    edits: [edit('server/oidc/machine-token.ts', 'const extension = proven && ', 'const extension = ')],
+    noticed: ['M22'],
   },
 ];

@@ -121,7 +121,12 @@ export class Refresher {
   async #ask(live: LiveSession): Promise<Outcome> {
     const { backChannel, verifier, now } = this.#options;
     const { site, session } = live;
-    const body: RefreshRequest = { provider: site.pk, sid: session.claims.sid, uid: session.claims.sub };
+    const body: RefreshRequest = {
+      provider: site.pk,
+      sid: session.claims.sid,
+      uid: session.claims.sub,
+      ...(session.credentials === undefined ? {} : { token: session.token }),
+    };
     const response = await backChannel.fetch(new URL(REFRESH_PATH, backChannel.apiBase), {
       method: 'POST',
       headers: {
@@ -174,10 +179,13 @@ function refused(live: LiveSession, verdict: Refused): Identity {
 }
 
 /** One login of one person at one application, whatever claims it has. */
-const loginOf = ({ provider, claims }: Session) => `${provider} ${claims.sid} ${claims.sub}`;
+const loginOf = (session: Session) => `${session.provider} ${whose(session)} ${session.claims.sub}`;
 
-const keyOf = ({ provider, claims, cursor }: Session) =>
-  `${provider} ${claims.sid} ${claims.sub} ${cursor.epoch} ${cursor.n}`;
+const keyOf = (session: Session) => `${loginOf(session)} ${session.cursor.epoch} ${session.cursor.n}`;
+
+/** Tokens made from credentials may hold less than others of the same person: each stands for itself, by its signature. */
+const whose = ({ credentials, claims, token }: Session) =>
+  credentials === undefined ? claims.sid : token.slice(token.lastIndexOf('.'));
 
 /** A fixed number of places; whoever finds none waits for its turn. */
 class Slots {

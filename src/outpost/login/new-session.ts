@@ -33,6 +33,7 @@ export function newSession(
     extra: extension === undefined ? headersFromAttributes(site.provider, claims) : checked(extension.headers),
     ruleGroups: isTexts(extension?.rule_groups) ? extension.rule_groups : undefined,
     applications: isTexts(extension?.applications) ? extension.applications : undefined,
+    credentials: isTexts(extension?.credentials) ? extension.credentials : undefined,
     cursor: isCursor(extension?.cursor) ? extension.cursor : NO_CURSOR,
     issuedAt: now,
     expiresAt: claims.exp * 1000,

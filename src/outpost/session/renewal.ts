@@ -25,7 +25,9 @@ export function renewalDue(
   request: Pick<NormalisedRequest, 'headers'>,
 ): boolean {
   if (identity.kind !== 'person' || identity.reason === 'session-grace') return false;
-  const { issuedAt, expiresAt } = identity.live.session;
+  const { issuedAt, expiresAt, credentials } = identity.live.session;
+  // there was no login that could be repeated, and whoever shows credentials follows no redirects
+  if (credentials !== undefined) return false;
   if (now() - issuedAt < (expiresAt - issuedAt) / 2) return false;
   return backChannel.up && site.attempts.names(request.headers.cookie).length === 0;
 }

@@ -8,14 +8,22 @@ import type { Session } from './session.ts';
 const NOW = 1_000_000;
 const session = (
   n: number,
-  over: { epoch?: string; sid?: string; sub?: string; provider?: number; issuedAt?: number } = {},
+  over: {
+    epoch?: string;
+    sid?: string;
+    sub?: string;
+    provider?: number;
+    issuedAt?: number;
+    credentials?: string[];
+  } = {},
 ): Session => {
-  const { epoch = 'e', sid = 'sid', sub = 'uid', provider = 1, issuedAt = NOW } = over;
+  const { epoch = 'e', sid = 'sid', sub = 'uid', provider = 1, issuedAt = NOW, credentials } = over;
   return {
     provider,
     token: '',
     claims: readClaims({ sub, sid }),
     extra: [],
+    credentials,
     cursor: { epoch, n },
     issuedAt,
     expiresAt: NOW + 1e6,
@@ -37,6 +45,9 @@ describe('revocations', () => {
     ['login at another application', { n: 5, kind: 'application-ended', sid: 'sid', provider: 2 }, {}, 'live'],
     ['login of another session', { n: 5, kind: 'application-ended', sid: 'x', provider: 1 }, {}, 'live'],
     ['login without sid', { n: 5, kind: 'application-ended', sid: '', provider: 1 }, { sid: '' }, 'live'],
+    ['credential ended', { n: 5, kind: 'credential-ended', credential: 'b' }, { credentials: ['a', 'b'] }, 'ended'],
+    ['another credential', { n: 5, kind: 'credential-ended', credential: 'b' }, { credentials: ['a'] }, 'live'],
+    ['credential of a login', { n: 5, kind: 'credential-ended', credential: 'b' }, {}, 'live'],
     ['person denied', { n: 5, kind: 'user-changed', uid: 'uid', effect: 'deny' }, {}, 'ended'],
     ['person changed', { n: 5, kind: 'user-changed', uid: 'uid', effect: 'refresh' }, {}, 'stale'],
     ['another person', { n: 5, kind: 'user-changed', uid: 'x', effect: 'deny' }, {}, 'live'],

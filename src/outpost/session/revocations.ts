@@ -30,6 +30,7 @@ export class Revocations {
   readonly #sessions = new Map<string, Mark>();
   /** `provider sid` */
   readonly #applications = new Map<string, Mark>();
+  readonly #credentials = new Map<string, Mark>();
   readonly #users = new Map<string, Mark>();
   readonly #providers = new Map<number, Mark>();
   #everybody: Mark = { deny: 0, refresh: 0, until: 0 };
@@ -58,6 +59,9 @@ export class Revocations {
         break;
       case 'application-ended':
         mark(this.#applications, applicationKey(event.provider, event.sid), event, 'deny');
+        break;
+      case 'credential-ended':
+        mark(this.#credentials, event.credential, event, 'deny');
         break;
       case 'user-changed':
         mark(this.#users, event.uid, event, event.effect);
@@ -106,6 +110,7 @@ export class Revocations {
       this.#users.get(sub),
       this.#providers.get(session.provider),
       this.#everybody,
+      ...(session.credentials ?? []).map((credential) => this.#credentials.get(credential)),
     ];
     // a log that was begun anew cannot be compared with the old one: ended sessions are over, the rest must ask
     const n = session.cursor.epoch === this.#epoch ? session.cursor.n : -1;
@@ -120,7 +125,10 @@ export class Revocations {
 
   /** everything that is known by number and about a single subject */
   #marks(): Map<unknown, Mark>[] {
-    return [this.#sessions, this.#applications, this.#users, this.#providers] as Map<unknown, Mark>[];
+    return [this.#sessions, this.#applications, this.#credentials, this.#users, this.#providers] as Map<
+      unknown,
+      Mark
+    >[];
   }
 
   #prune(now: number): void {

@@ -173,6 +173,8 @@ describe('session cookie', () => {
     ])
       assert.equal(readSession(text), undefined, text);
     assert.ok(readSession(writeSession(sessionOf())));
+    const credentials = ['handle', 'another'];
+    assert.deepEqual(readSession(writeSession({ ...sessionOf(), credentials }))?.credentials, credentials);
   });
 
   it('does not keep a token it could not give back', () => {

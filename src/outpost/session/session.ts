@@ -19,6 +19,8 @@ export interface Session {
   readonly ruleGroups?: readonly string[] | undefined;
   /** slugs of the applications of a domain this person may open; undefined = the server did not say */
   readonly applications?: readonly string[] | undefined;
+  /** what it was made from when that was no login, by handles that events name (TokenExtension.credentials) */
+  readonly credentials?: readonly string[] | undefined;
   /** position in the log of identity events, read before the claims were */
   readonly cursor: Cursor;
   /** epoch ms */
@@ -38,6 +40,7 @@ interface SealedForm {
   x?: HeaderEntry[];
   g?: readonly string[];
   a?: readonly string[];
+  k?: readonly string[];
   c?: [string, number];
   t: number;
 }
@@ -51,6 +54,7 @@ export function writeSession(session: Session): string {
     ...(session.extra.length > 0 ? { x: [...session.extra] } : {}),
     ...(session.ruleGroups === undefined ? {} : { g: session.ruleGroups }),
     ...(session.applications === undefined ? {} : { a: session.applications }),
+    ...(session.credentials === undefined ? {} : { k: session.credentials }),
     ...(session.cursor.epoch !== '' ? { c: [session.cursor.epoch, session.cursor.n] } : {}),
   };
   return JSON.stringify(form);
@@ -59,7 +63,7 @@ export function writeSession(session: Session): string {
 /** @returns the session, or `undefined` when the text is not one (sealed by another version) */
 export function readSession(text: string): Session | undefined {
   try {
-    const { p, j, x, g, a, c, t } = JSON.parse(text) as SealedForm;
+    const { p, j, x, g, a, k, c, t } = JSON.parse(text) as SealedForm;
     const [header, payload, signature] = j;
     const claims = readClaims(JSON.parse(payload) as Record<string, unknown>);
     if (!Number.isInteger(p) || !Number.isFinite(t) || claims.sub === '' || claims.exp <= 0) return undefined;
@@ -70,6 +74,7 @@ export function readSession(text: string): Session | undefined {
       extra: x ?? [],
       ...(g === undefined ? {} : { ruleGroups: g }),
       ...(a === undefined ? {} : { applications: a }),
+      ...(k === undefined ? {} : { credentials: k }),
       cursor: c === undefined ? NO_CURSOR : { epoch: c[0], n: c[1] },
       issuedAt: t,
       expiresAt: claims.exp * 1000,

@@ -9,10 +9,12 @@ import { signOut } from '../outposts/sign-out.ts';
 import { actor, callingOutpost } from './authenticate.ts';
 import { intPk } from './fields.ts';
 import { noContent, operation } from './operation.ts';
-import { writable } from './validation.ts';
+import { defined, writable } from './validation.ts';
 
 /** Names a session at an outpost: `sid` is the hash, which opens nothing. */
-const session = writable({ provider: intPk, sid: z.string().max(128), uid: z.string().min(1).max(128) }, []).full;
+const named = { provider: intPk, sid: z.string().max(128), uid: z.string().min(1).max(128) };
+const session = writable(named, []).full;
+const refreshed = writable({ ...named, token: z.string().max(16_384).optional() }, []).full;
 
 const Capabilities = z.strictObject({ extension: z.string(), version: z.string() });
 
@@ -25,6 +27,7 @@ const RefreshAnswer = z.discriminatedUnion('result', [
       headers: z.array(z.tuple([z.string(), z.string()])),
       rule_groups: z.array(z.string()).optional(),
       applications: z.array(z.string()).optional(),
+      credentials: z.array(z.string()).optional(),
     }),
   }),
   z.strictObject({ result: z.literal('ended') }),
@@ -50,13 +53,13 @@ export const gatehouseRoutes =
       {
         config: { access: ['outpost'] },
         schema: {
-          body: session,
+          body: refreshed,
           ...operation('gatehouse_session_refresh_create', 'Fresh claims for a session that an event made stale', {
             200: RefreshAnswer,
           }),
         },
       },
-      async (request) => refreshSession(ctx, callingOutpost(request), request.body),
+      async (request) => refreshSession(ctx, callingOutpost(request), defined(request.body)),
     );
 
     app.post(

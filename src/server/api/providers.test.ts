@@ -104,6 +104,35 @@ describe('providers/proxy', () => {
     assert.equal((cleared['property_mappings'] as string[]).length, 5); // those every provider needs come back
   });
 
+  it('keeps whose tokens a provider trusts', async () => {
+    const base = { ...flow, mode: 'forward_single' };
+    const one = await create({ ...base, name: 'trusted', external_host: 'https://trusted.example.test' });
+    const two = await create({
+      ...base,
+      name: 'trusting',
+      external_host: 'https://trusting.example.test',
+      jwt_federation_providers: [one.pk, one.pk],
+    });
+    const path = `providers/proxy/${two.pk}/`;
+    const trusted = async () => (await api.ok('GET', path))['jwt_federation_providers'];
+    assert.deepEqual(await trusted(), [one.pk]);
+    await api.ok('PATCH', path, { mode: 'forward_single', name: 'trusting still' });
+    assert.deepEqual(await trusted(), [one.pk]);
+    for (const [sent, field] of [
+      [{ jwt_federation_providers: [one.pk, 99_999] }, 'jwt_federation_providers'],
+      [{ jwt_federation_providers: ['x'] }, 'jwt_federation_providers'],
+      [{ jwt_federation_sources: ['8d7a1f6e-0000-4000-8000-000000000000'] }, 'jwt_federation_sources'],
+    ] as const) {
+      const answer = await api.call('PATCH', path, { mode: 'forward_single', ...sent });
+      assert.deepEqual([answer.status, Object.keys(answer.body as object)], [400, [field]]);
+    }
+    assert.equal((await api.call('DELETE', `providers/proxy/${one.pk}/`)).status, 204);
+    assert.deepEqual(await trusted(), []);
+    await api.ok('PATCH', path, { mode: 'forward_single', jwt_federation_providers: [two.pk] });
+    await api.ok('PATCH', path, { mode: 'forward_single', jwt_federation_providers: [] });
+    assert.deepEqual(await trusted(), []);
+  });
+
   it('shows no secret', async () => {
     const made = await create({ name: 'secret', mode: 'forward_single', external_host: 'https://secret.example.test' });
     const row = await api.ctx.db

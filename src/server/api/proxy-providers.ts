@@ -10,7 +10,7 @@ import { createProvider, deleteProvider, providerById, updateProvider } from '..
 import type { ProviderRow } from '../storage/rows.ts';
 import { actor, caller } from './authenticate.ts';
 import { notFound } from './errors.ts';
-import { byPk, emptyList, reference, flag, readPk, repeatable, uuid } from './fields.ts';
+import { byPk, emptyList, reference, flag, intPk, readPk, repeatable, uuid } from './fields.ts';
 import { sameText, search } from './filters.ts';
 import { listQuery, ordering, pageOf, pageOfQuery } from './list.ts';
 import { proxyProviders, ProxyProvider } from './objects/provider.ts';
@@ -39,7 +39,7 @@ const body = writable(
     intercept_header_auth: on,
     cookie_domain: text,
     jwt_federation_sources: emptyList.optional(),
-    jwt_federation_providers: emptyList.optional(),
+    jwt_federation_providers: z.array(intPk).max(1000).optional(),
     access_token_validity: text,
     refresh_token_validity: text,
   },
@@ -93,9 +93,9 @@ const EXACT = [
 
 type Sent = z.output<typeof body.partial>;
 
-/** What our services take: without the keys that are only accepted empty. */
+/** What our services take: without the key that is only accepted empty. */
 const input = <T extends Sent>(sent: T) => {
-  const { jwt_federation_sources: _, jwt_federation_providers: __, ...rest } = sent;
+  const { jwt_federation_sources: _, ...rest } = sent;
   return defined(rest);
 };
 

@@ -6,6 +6,7 @@ import { modelRef } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
 import type { Db } from '../storage/database.ts';
 import type { TokenRow, UserRow } from '../storage/rows.ts';
+import { endCredential } from './credentials.ts';
 import { userById } from './users.ts';
 
 export const TOKEN_INTENTS = ['verification', 'api', 'recovery', 'app_password'] as const;
@@ -80,7 +81,7 @@ export async function createToken(tx: Change, input: TokenInput): Promise<{ toke
   return { token, key };
 }
 
-/** Changes what the patch names; the key stays. */
+/** Changes what the patch names; the key stays. What an app password had opened for longer is over. */
 export async function updateToken(
   tx: Change,
   identifier: string,
@@ -102,6 +103,9 @@ export async function updateToken(
     .where('uuid', '=', before.uuid)
     .returningAll()
     .executeTakeFirstOrThrow();
+  if (token.intent !== before.intent || token.user_id !== before.user_id || endOf(token) < endOf(before)) {
+    await endUses(tx, before);
+  }
   await tx.audit('model_updated', { context: { model: modelRef('token', token.uuid, token.identifier) } });
   return token;
 }
@@ -110,10 +114,11 @@ export async function deleteToken(tx: Change, identifier: string): Promise<void>
   const token = await tokenByIdentifier(tx.db, identifier);
   if (token === undefined) throw notFound('token');
   await tx.db.deleteFrom('token').where('uuid', '=', token.uuid).execute();
+  await endUses(tx, token);
   await tx.audit('model_deleted', { context: { model: modelRef('token', token.uuid, identifier) } });
 }
 
-/** Replaces the key; the former one is worthless at once. */
+/** Replaces the key; the former one is worthless at once, and so is what it opened. */
 export async function setTokenKey(tx: Change, identifier: string, key: string): Promise<void> {
   const token = await tokenByIdentifier(tx.db, identifier);
   if (token === undefined) throw notFound('token');
@@ -122,6 +127,7 @@ export async function setTokenKey(tx: Change, identifier: string, key: string): 
     .set(keyColumns(tx, token.uuid, key))
     .where('uuid', '=', token.uuid)
     .execute();
+  await endUses(tx, token);
   await tx.audit('model_updated', { context: { model: modelRef('token', token.uuid, identifier) } });
 }
 
@@ -167,6 +173,14 @@ export async function rotateTokens(tx: Change): Promise<void> {
 
 export const expired = (token: TokenRow) =>
   token.expiring === 1 && token.expires !== null && token.expires <= Date.now();
+
+/** epoch ms */
+const endOf = ({ expiring, expires }: TokenRow) => (expiring === 1 ? (expires ?? Infinity) : Infinity);
+
+/** Tokens of other kinds are looked at with every use; what was made from an app password lives on without it. */
+async function endUses(tx: Change, token: TokenRow): Promise<void> {
+  if (token.intent === 'app_password') await endCredential(tx, token.uuid);
+}
 
 const hash = (key: string) => createHash('sha256').update(key).digest('hex');
 const aad = (uuid: string) => `token.key:${uuid}`;

@@ -76,7 +76,7 @@ export class AttemptLimiter {
 const accountKey = (account: string) => `u ${account.slice(0, 200)}`;
 
 /** One IPv6 subscriber has a whole /64: it counts as one address. */
-function addressKey(address: string): string {
+export function addressKey(address: string): string {
   if (!isIPv6(address) || address.includes('.')) return `a ${address}`;
   const [head = '', tail] = address.split('::');
   const left = head === '' ? [] : head.split(':');

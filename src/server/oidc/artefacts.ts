@@ -11,6 +11,8 @@ export interface ArtefactLinks {
   sid: string | undefined;
   clientId: string | undefined;
   userId: number | undefined;
+  /** handle of what it was made from when that was no login */
+  credential?: string | undefined;
   /** epoch ms after which the row may be forgotten */
   expires: number | undefined;
 }
@@ -18,6 +20,8 @@ export interface ArtefactLinks {
 export interface Artefact {
   payload: Record<string, unknown>;
   sid: string | null;
+  grantId: string | null;
+  credential: string | null;
   /** epoch ms of its first use */
   consumed: number | null;
 }
@@ -39,6 +43,7 @@ export async function saveArtefact(
     session_sid: links.sid ?? null,
     client_id: links.clientId ?? null,
     user_id: links.userId ?? null,
+    credential: links.credential ?? null,
     expires: links.expires ?? null,
   };
   await ctx.db
@@ -60,6 +65,8 @@ export async function findArtefact(ctx: ServerContext, model: string, id: string
   return {
     payload: JSON.parse(ctx.keyring.open(row.payload, aad(model, key))) as Record<string, unknown>,
     sid: row.session_sid,
+    grantId: row.grant_id,
+    credential: row.credential,
     consumed: row.consumed,
   };
 }

@@ -62,7 +62,7 @@ export function discoveryRoutes(ctx: ServerContext, scope: FastifyInstance): voi
       jwks_uri: `${issuer}jwks/`,
       response_types_supported: ['code'],
       response_modes_supported: ['query', 'fragment', 'form_post'],
-      grant_types_supported: ['authorization_code', 'refresh_token'],
+      grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials', 'password'],
       id_token_signing_alg_values_supported: ['RS256'],
       subject_types_supported: ['public'],
       token_endpoint_auth_methods_supported: ['client_secret_post', 'client_secret_basic'],

@@ -1,25 +1,54 @@
 /** `/application/o/introspect/` (RFC 7662, spec/server.md 5.9) and `/application/o/revoke/` (RFC 7009). */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { JWTPayload } from 'jose';
+import { EXTENSION_HEADER } from '../../contract/extension.ts';
+import type { IntrospectionExtension, RefusalExtension } from '../../contract/extension.ts';
+import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
+import { endCredential } from '../directory/credentials.ts';
+import { readCursor } from '../events/identity-log.ts';
 import { formOf } from '../flows/forms.ts';
+import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
+import { tokenExtension } from '../proxy-provider/person-headers.ts';
+import { acceptedAccessToken, handlesOf, madeFrom } from './accepted.ts';
+import type { AcceptedToken } from './accepted.ts';
 import { deleteArtefact, findArtefact } from './artefacts.ts';
 import type { Client } from './clients.ts';
 import { authenticatedClient, presentedCredentials } from './clients.ts';
-import { ACCESS_TOKEN, liveAccessToken, verifyIssued } from './tokens.ts';
-import { sendTokenError } from './token.ts';
+import { baseOf, issuerOf } from './issuer.ts';
+import { sendTokenError } from './token-answers.ts';
+import { ACCESS_TOKEN, issueTokens, verifyIssued } from './tokens.ts';
 
 export function introspectionRoutes(ctx: ServerContext, scope: FastifyInstance): void {
   scope.post('/application/o/introspect/', async (request, reply) => {
     void reply.header('cache-control', 'no-store');
     const client = await callingClient(ctx, request);
-    // Only the client's own tokens: another client learns nothing, not even that the token exists (CVE-2024-47077)
-    const live = client && (await liveAccessToken(ctx, formOf(request).text('token'), client));
-    if (client === undefined || live === undefined) return reply.send({ active: false });
+    if (client === undefined) return reply.send({ active: false });
+    const cursor = await readCursor(ctx.db); // before the claims it vouches for
+    // Own tokens and those of trusted providers only: of others a client does not even learn that they exist (CVE-2024-47077)
+    const accepted = await acceptedAccessToken(ctx, formOf(request).text('token'), client);
+    if (accepted === undefined) return reply.send({ active: false });
+    const { user, scopes } = accepted;
+    const extension = request.headers[EXTENSION_HEADER.toLowerCase()] !== undefined;
+    const access = await checkSignIn(ctx.db, user, client.provider, client.application);
+    if (!access.passing) {
+      const refusal: RefusalExtension = { denied: access.reasons[0] ?? 'denied' };
+      return reply.send({ active: false, ...(extension ? { gatehouse: refusal } : {}) });
+    }
+    // As they are now and at this application: another one's entitlements mean nothing here
+    const claims = await evaluateScopes(ctx.db, {
+      ...client,
+      user,
+      scopes,
+      attributes: extension ? 'none' : accepted.attributes,
+    });
     return reply.send({
-      ...live.claims,
+      ...claims,
+      ...protocolClaims(accepted.claims),
       active: true,
-      scope: live.scopes.join(' '),
+      scope: scopes.join(' '),
       client_id: client.provider.client_id,
+      ...(extension ? { gatehouse: await extensionOf(ctx, request, client, accepted, cursor) } : {}),
     });
   });
 
@@ -32,13 +61,49 @@ export function introspectionRoutes(ctx: ServerContext, scope: FastifyInstance):
   });
 }
 
+const PROTOCOL_CLAIMS = ['iss', 'sub', 'aud', 'exp', 'iat', 'auth_time', 'acr', 'amr', 'nonce', 'sid', 'azp', 'uid'];
+
+/** What the token itself says, not the mappings. */
+function protocolClaims(claims: JWTPayload): JWTPayload {
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => PROTOCOL_CLAIMS.includes(name)));
+}
+
+/** For our outposts: a token of their own provider, whose claims they keep as the session. */
+async function extensionOf(
+  ctx: ServerContext,
+  request: FastifyRequest,
+  client: Client,
+  accepted: AcceptedToken,
+  cursor: Awaited<ReturnType<typeof readCursor>>,
+): Promise<IntrospectionExtension> {
+  const { accessToken } = await issueTokens(ctx, {
+    ...client,
+    ...madeFrom(accepted),
+    user: accepted.user,
+    issuer: issuerOf(baseOf(ctx, request), client.application.slug),
+    scopes: accepted.scopes,
+    extension: true,
+  });
+  return {
+    ...(await tokenExtension(ctx.db, client.provider, accepted.user, cursor)),
+    credentials: handlesOf(accepted),
+    access_token: accessToken,
+  };
+}
+
 async function callingClient(ctx: ServerContext, request: FastifyRequest): Promise<Client | undefined> {
   return authenticatedClient(ctx, presentedCredentials(request.headers.authorization, formOf(request)));
 }
 
 async function revoke(ctx: ServerContext, client: Client, token: string): Promise<void> {
   const uid = (await verifyIssued(ctx, token, client, { expired: 'accepted' }))?.['uid'];
-  if (typeof uid === 'string') return deleteArtefact(ctx.db, ACCESS_TOKEN, uid);
+  if (typeof uid === 'string') {
+    if ((await findArtefact(ctx, ACCESS_TOKEN, uid)) === undefined) return; // over already
+    return ctx.change(async (tx) => {
+      await deleteArtefact(tx.db, ACCESS_TOKEN, uid);
+      await endCredential(tx, uid);
+    });
+  }
   const refresh = token === '' ? undefined : await findArtefact(ctx, 'RefreshToken', token);
   if (refresh?.payload['clientId'] === client.provider.client_id) await deleteArtefact(ctx.db, 'RefreshToken', token);
 }

@@ -16,10 +16,14 @@ import { clientById, presentedCredentials } from './clients.ts';
 import { allowOrigin } from './cors.ts';
 import type { EngineAnswer, OidcEngine } from './engine.ts';
 import { baseOf, issuerOf } from './issuer.ts';
+import { MACHINE_GRANTS, sendMachineToken } from './machine-token.ts';
+import { noStore, sendTokenError } from './token-answers.ts';
 import { issueTokens } from './tokens.ts';
+import { WrongCredentials } from './wrong-credentials.ts';
 
 export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: OidcEngine): void {
   const path = '/application/o/token/';
+  const wrong = new WrongCredentials();
 
   scope.options(path, async (request, reply) => {
     allowOrigin(request, reply, undefined);
@@ -30,8 +34,11 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
     const form = formOf(request);
     const presented = presentedCredentials(request.headers.authorization, form);
     const client = presented && (await clientById(ctx.db, presented.clientId));
-    if (client === undefined) return sendTokenError(reply, 'invalid_client', 'client authentication failed');
+    if (presented === undefined || client === undefined)
+      return sendTokenError(reply, 'invalid_client', 'client authentication failed');
     allowOrigin(request, reply, client.provider);
+    if (MACHINE_GRANTS.has(form.text('grant_type')))
+      return sendMachineToken(ctx, wrong, request, reply, { client, presented, form });
     // Before the claims are read: what happens after this is later than the token (docs/architecture.md, decision 2)
     const cursor = await readCursor(ctx.db);
     const scopes = await scopeNames(ctx.db, client.provider.id);
@@ -87,20 +94,11 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
   });
 }
 
-/** @param description for developers; published form of every token endpoint error, also of a wrong secret */
-export function sendTokenError(reply: FastifyReply, error: string, description: string): FastifyReply {
-  return noStore(reply).code(400).send({ error, error_description: description });
-}
-
 function sendEngineError(reply: FastifyReply, answer: EngineAnswer): FastifyReply {
   if (answer.status >= 500)
     return noStore(reply).code(500).send({ error: 'server_error', error_description: 'the server failed; try again' });
   const { error = 'invalid_request', error_description = '' } = JSON.parse(answer.body) as Record<string, string>;
   return sendTokenError(reply, error, error_description);
-}
-
-function noStore(reply: FastifyReply): FastifyReply {
-  return reply.header('cache-control', 'no-store').header('pragma', 'no-cache');
 }
 
 /** Somebody used a code or refresh token a second time: its tokens are revoked, and the administrator should know. */

@@ -17,11 +17,14 @@ import { ACR, authTime } from './session-payload.ts';
 /** Model name of the rows that say an access token is alive. */
 export const ACCESS_TOKEN = 'AccessToken';
 
+/** What is remembered of one: userinfo must not tell what the token was made without. */
+interface AccessTokenPayload {
+  attributes?: 'filtered' | 'none';
+}
+
 export interface TokenRequest extends IssueRequest {
   issuer: string;
   nonce?: string | undefined;
-  /** authorization the tokens come from; revoking it revokes them */
-  grantId?: string | undefined;
 }
 
 export interface IssuedTokens {
@@ -29,6 +32,8 @@ export interface IssuedTokens {
   idToken: string;
   /** seconds */
   expiresIn: number;
+  /** by which the access token is remembered */
+  uid: string;
 }
 
 /** Issues an access token and the ID token beside it, and remembers the access token as alive. */
@@ -36,15 +41,17 @@ export async function issueTokens(ctx: ServerContext, request: TokenRequest): Pr
   const { provider, application, user, scopes, sid } = request;
   const [key] = await keysOf(ctx);
   if (key === undefined) throw new TypeError('there is no signing key: bootstrap makes one');
-  const expiresIn = accessTokenSeconds(provider);
   const now = Math.floor(Date.now() / 1000);
+  const longest = Math.floor((request.notAfter ?? Infinity) / 1000) - now;
+  const expiresIn = Math.max(0, Math.min(accessTokenSeconds(provider), longest));
+  const attributes = request.extension ? 'none' : 'filtered';
   const claims: JWTPayload = {
     ...(await evaluateScopes(ctx.db, {
       provider,
       application,
       user,
       scopes,
-      attributes: request.extension ? 'none' : 'filtered',
+      attributes,
     })),
     // After the mappings: they add claims, they never replace what the protocol rests on
     iss: request.issuer,
@@ -63,20 +70,15 @@ export async function issueTokens(ctx: ServerContext, request: TokenRequest): Pr
     new SignJWT(payload).setProtectedHeader({ alg: key.alg, kid: key.kid, typ: 'JWT' }).sign(key.privateKey);
   const accessToken = await sign({ ...claims, azp: provider.client_id, uid, scope: scopes.join(' ') });
   const idToken = await sign({ ...claims, at_hash: halfHash(accessToken) });
-  await saveArtefact(
-    ctx,
-    ACCESS_TOKEN,
-    uid,
-    {},
-    {
-      grantId: request.grantId,
-      sid: sid === '' ? undefined : sid,
-      clientId: provider.client_id,
-      userId: user.id,
-      expires: (now + expiresIn) * 1000,
-    },
-  );
-  return { accessToken, idToken, expiresIn };
+  await saveArtefact(ctx, ACCESS_TOKEN, uid, { attributes } satisfies AccessTokenPayload, {
+    grantId: request.grantId,
+    sid: sid === '' ? undefined : sid,
+    clientId: provider.client_id,
+    userId: user.id,
+    credential: request.credential,
+    expires: (now + expiresIn) * 1000,
+  });
+  return { accessToken, idToken, expiresIn, uid };
 }
 
 /** OpenID Connect Core 3.1.3.6 */
@@ -133,6 +135,11 @@ export interface LiveToken {
   client: Client;
   claims: JWTPayload;
   scopes: string[];
+  uid: string;
+  /** handles of what it came from (directory/credentials.ts) */
+  grantId: string | null;
+  credential: string | null;
+  attributes: 'filtered' | 'none';
 }
 
 /**
@@ -151,13 +158,23 @@ export async function liveAccessToken(
   const { uid, azp, sid, sub } = claims;
   // An ID token has the same signature and audience, but neither of these
   if (typeof uid !== 'string' || azp !== owner.provider.client_id) return undefined;
-  if ((await findArtefact(ctx, ACCESS_TOKEN, uid)) === undefined) return undefined;
+  const artefact = await findArtefact(ctx, ACCESS_TOKEN, uid);
+  if (artefact === undefined) return undefined;
   if (typeof sid === 'string') {
     const live = await ctx.sessions.findBySid(sid);
     if (live === undefined || live.user.uid !== sub) return undefined;
   }
   const scope = claims['scope'];
-  return { client: owner, claims, scopes: typeof scope === 'string' && scope !== '' ? scope.split(' ') : [] };
+  const { attributes = 'filtered' } = artefact.payload as AccessTokenPayload;
+  return {
+    client: owner,
+    claims,
+    scopes: typeof scope === 'string' && scope !== '' ? scope.split(' ') : [],
+    uid,
+    grantId: artefact.grantId,
+    credential: artefact.credential,
+    attributes,
+  };
 }
 
 /** The audience before anything is proven: only to choose what to check against. */

@@ -26,7 +26,12 @@ export function userinfoRoutes(ctx: ServerContext, scope: FastifyInstance): void
       return refuse(reply, 403, 'insufficient_scope', 'The token lacks the scope openid');
     const user = await userByUid(ctx.db, String(live.claims.sub));
     if (user === undefined || user.is_active === 0) return refuse(reply, 401, 'invalid_token', 'The account is gone');
-    const claims = await evaluateScopes(ctx.db, { ...live.client, user, scopes: live.scopes });
+    const claims = await evaluateScopes(ctx.db, {
+      ...live.client,
+      user,
+      scopes: live.scopes,
+      attributes: live.attributes,
+    });
     const { nonce } = live.claims;
     return reply
       .header('cache-control', 'no-store')

@@ -1,14 +1,17 @@
 /** Fresh claims for a session of an outpost that an identity event made stale (contract/extension.ts). */
-import type { RefreshAnswer, RefreshRequest } from '../../contract/extension.ts';
+import type { RefreshAnswer, RefreshRequest, TokenExtension } from '../../contract/extension.ts';
 import { CodedError } from '../../contract/errors.ts';
 import { applicationOfProvider } from '../access/applications.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { readCursor } from '../events/identity-log.ts';
+import { acceptedAccessToken, handlesOf, madeFrom } from '../oidc/accepted.ts';
+import type { Client } from '../oidc/clients.ts';
+import type { IssueRequest } from '../proxy-provider/issue.ts';
 import { tokenExtension } from '../proxy-provider/person-headers.ts';
 import { providerById } from '../proxy-provider/providers.ts';
 import { scopeNames } from '../proxy-provider/scope-mappings.ts';
-import type { OutpostRow } from '../storage/rows.ts';
+import type { OutpostRow, UserRow } from '../storage/rows.ts';
 import { servedBy } from './served-by.ts';
 
 /**
@@ -22,26 +25,52 @@ export async function refreshSession(
 ): Promise<RefreshAnswer> {
   await servedBy(ctx.db, outpost, request.provider);
   const cursor = await readCursor(ctx.db); // before everything it vouches for
-  const live = await ctx.sessions.findBySid(request.sid);
-  if (live === undefined || live.user.uid !== request.uid) return { result: 'ended' };
   const provider = await providerById(ctx.db, request.provider);
   const application = await applicationOfProvider(ctx.db, request.provider);
+  const login =
+    request.token === undefined || provider === undefined || application === undefined
+      ? await loginOf(ctx, request.sid)
+      : await credentialOf(ctx, { provider, application }, request.token);
+  if (login === undefined || login.user.uid !== request.uid || login.from.sid !== request.sid)
+    return { result: 'ended' };
   if (provider === undefined || application === undefined) return { result: 'denied', reason: 'no-application' };
-  const access = await checkSignIn(ctx.db, live.user, provider, application);
+  const access = await checkSignIn(ctx.db, login.user, provider, application);
   if (!access.passing) return { result: 'denied', reason: access.reasons[0] ?? 'denied' };
   if (ctx.tokens.issue === undefined) {
     throw new CodedError('not-ready', 503, 'The server is still starting. Try again in a moment.');
   }
-  const { amr } = JSON.parse(live.session.auth) as { amr: string[] };
   const { token } = await ctx.tokens.issue({
     provider,
     application,
-    user: live.user,
-    sid: live.session.sid,
-    authTime: live.session.created,
-    amr,
-    scopes: await scopeNames(ctx.db, provider.id),
+    ...login.from,
+    user: login.user,
+    scopes: login.scopes ?? (await scopeNames(ctx.db, provider.id)),
     extension: true,
   });
-  return { result: 'token', access_token: token, gatehouse: await tokenExtension(ctx.db, provider, live.user, cursor) };
+  const extension = await tokenExtension(ctx.db, provider, login.user, cursor);
+  return { result: 'token', access_token: token, gatehouse: { ...extension, ...login.made } };
+}
+
+/** What a session of an outpost rests on. */
+interface Basis {
+  user: UserRow;
+  from: Pick<IssueRequest, 'sid' | 'authTime' | 'amr' | 'credential' | 'grantId' | 'notAfter'>;
+  /** what it has; absent = all of the provider */
+  scopes?: readonly string[];
+  made: Pick<TokenExtension, 'credentials'>;
+}
+
+async function loginOf(ctx: ServerContext, sid: string): Promise<Basis | undefined> {
+  const live = await ctx.sessions.findBySid(sid);
+  if (live === undefined) return undefined;
+  const { amr } = JSON.parse(live.session.auth) as { amr: string[] };
+  return { user: live.user, from: { sid, authTime: live.session.created, amr }, made: {} };
+}
+
+/** Not a login, but credentials: the token that was made from them is as good as they are. */
+async function credentialOf(ctx: ServerContext, client: Client, token: string): Promise<Basis | undefined> {
+  const accepted = await acceptedAccessToken(ctx, token, client);
+  if (accepted === undefined) return undefined;
+  const { user, scopes } = accepted;
+  return { user, scopes, from: madeFrom(accepted), made: { credentials: handlesOf(accepted) } };
 }

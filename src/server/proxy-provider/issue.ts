@@ -13,6 +13,12 @@ export interface IssueRequest {
   scopes: readonly string[];
   /** for one of our own outposts: no user attributes inside (docs/architecture.md, decision 9) */
   extension: boolean;
+  /** authorization the token comes from; revoking it revokes the token */
+  grantId?: string | undefined;
+  /** handle of what it is made from when that is no login (directory/credentials.ts) */
+  credential?: string | undefined;
+  /** epoch ms: it ends then, if not sooner by itself */
+  notAfter?: number | undefined;
 }
 
 /** @returns the signed access token and its life in seconds */

@@ -13,6 +13,7 @@ import { notFound } from '../not-found.ts';
 import type { Db } from '../storage/database.ts';
 import type { Keyring } from '../storage/keyring.ts';
 import type { ProviderRow, ScopeMappingRow } from '../storage/rows.ts';
+import { setTrusted } from './federation.ts';
 import { attachForced } from './scope-mappings.ts';
 import { settingsProblems } from './settings-problems.ts';
 import { fieldProblems, placeProblems, submittedProblems } from './validate.ts';
@@ -38,6 +39,8 @@ export interface ProviderInput {
   cookie_domain?: string;
   access_token_validity?: string;
   refresh_token_validity?: string;
+  /** ids of the providers whose access tokens are accepted besides its own */
+  jwt_federation_providers?: readonly number[];
 }
 
 const COOKIE_SECRET_ALPHABET = /[^A-Z0-9]/g;
@@ -97,6 +100,7 @@ export async function createProvider(tx: Change, input: ProviderInput): Promise<
     .returningAll()
     .executeTakeFirstOrThrow();
   await setMappings(tx.db, provider.id, input.property_mappings ?? []);
+  await setTrusted(tx, provider.id, input.jwt_federation_providers);
   await tx.audit('model_created', { context: { model: ref(provider) } });
   return provider;
 }
@@ -106,6 +110,7 @@ export async function updateProvider(tx: Change, id: number, patch: Partial<Prov
   const before = await providerById(tx.db, id);
   if (before === undefined) throw notFound('provider');
   await check(tx, patch, before);
+  await setTrusted(tx, id, patch.jwt_federation_providers);
   return save(tx, before, columns({ ...inputOf(before), ...patch }), patch.property_mappings);
 }
 

@@ -5,6 +5,7 @@ import { servingProblem } from '../certificates/keypairs.ts';
 import type { Change } from '../context.ts';
 import { isBelow } from '../../rules/cookie-domain.ts';
 import { cookieDomainProblem, plainDomain } from './cookie-domain.ts';
+import { unknownProviders } from './federation.ts';
 import type { ProviderRow } from '../storage/rows.ts';
 import type { ProviderInput } from './providers.ts';
 
@@ -80,6 +81,8 @@ export async function placeProblems(tx: Change, input: Partial<ProviderInput>, w
     const missing = mappings.filter((uuid) => !known.has(uuid));
     if (missing.length > 0) problems['property_mappings'] = missing.map((uuid) => `There is no scope mapping ${uuid}.`);
   }
+  const strangers = await unknownProviders(tx.db, input.jwt_federation_providers ?? []);
+  if (strangers.length > 0) problems['jwt_federation_providers'] = strangers;
   if (addressProblem(whole.external_host) !== undefined) return problems;
   const { host, hostname } = new URL(whole.external_host);
   const taken = await hostProblem(tx, whole, host);

@@ -8,8 +8,15 @@ import { FIRST_TABLES } from './migrations/001-first-tables.ts';
 import { DOMAIN_APPLICATIONS } from './migrations/003-domain-applications.ts';
 import { PROVIDER_SETTINGS } from './migrations/002-provider-settings.ts';
 import { CERTIFICATES } from './migrations/004-certificates.ts';
+import { MACHINE_TO_MACHINE } from './migrations/005-machine-to-machine.ts';
 
-const MIGRATIONS: readonly string[] = [FIRST_TABLES, PROVIDER_SETTINGS, DOMAIN_APPLICATIONS, CERTIFICATES];
+const MIGRATIONS: readonly string[] = [
+  FIRST_TABLES,
+  PROVIDER_SETTINGS,
+  DOMAIN_APPLICATIONS,
+  CERTIFICATES,
+  MACHINE_TO_MACHINE,
+];
 
 /** Version of databases this program writes. */
 export const DATABASE_VERSION = MIGRATIONS.length;

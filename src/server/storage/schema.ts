@@ -115,7 +115,11 @@ export interface Database {
     created: number;
     /** ours: JSON object, contract/provider-settings.ts; what is missing has its default */
     settings: string;
+    /** the account machines act as that show the client secret; made at its first use */
+    machine_account: number | null;
   };
+  /** whose access tokens a provider accepts besides its own */
+  provider_federation: { provider_id: number; trusted_id: number };
   /** certificates that outposts serve; `proxy_provider.certificate` names them */
   certificate_keypair: {
     uuid: string;
@@ -195,6 +199,8 @@ export interface Database {
     session_sid: string | null;
     client_id: string | null;
     user_id: number | null;
+    /** handle of what it was made from when that was no login: the uuid of an app password, the uid of a token */
+    credential: string | null;
     consumed: number | null;
     expires: number | null;
   };

@@ -13,4 +13,10 @@ describe('readBatch', () => {
       assert.equal(read({ kind: 'application-ended', ...half })?.kind, 'everybody');
     }
   });
+
+  it('knows the end of a credential, whole only', () => {
+    const ended = { kind: 'credential-ended', credential: 'c' };
+    assert.deepEqual(read(ended), { n: 1, until: 9, ...ended });
+    assert.equal(read({ kind: 'credential-ended', credential: 7 })?.kind, 'everybody');
+  });
 });

@@ -56,6 +56,8 @@ function isKnown(event: Record<string, unknown>): event is IdentityEvent {
       return typeof event['sid'] === 'string';
     case 'application-ended':
       return typeof event['sid'] === 'string' && typeof event['provider'] === 'number';
+    case 'credential-ended':
+      return typeof event['credential'] === 'string';
     case 'user-changed':
       return typeof event['uid'] === 'string' && effect;
     case 'provider-changed':

@@ -5,6 +5,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { z } from 'zod';
 import { PROVIDER_MODES } from '../../../contract/api.ts';
+import { trustedProviders } from '../../proxy-provider/federation.ts';
 import { redirectUris } from '../../proxy-provider/redirect-uris.ts';
 import type { Database } from '../../storage/schema.ts';
 import { uuidOut } from '../fields.ts';
@@ -80,6 +81,7 @@ async function relations(db: Db, ids: readonly number[]) {
     .execute();
   return {
     mappings: Map.groupBy(mappings, (row) => row.provider_id),
+    trusted: await trustedProviders(db, list),
     applications: new Map(applications.map((row) => [row.provider_id, row])),
     outposts: Map.groupBy(outposts, (row) => row.provider_id),
   };
@@ -141,7 +143,7 @@ export async function proxyProviders(db: Db, rows: readonly ProviderRow[]): Prom
     redirect_uris: redirectUris(row.external_host).map((url) => ({ matching_mode: 'strict', url })),
     cookie_domain: row.cookie_domain,
     jwt_federation_sources: [],
-    jwt_federation_providers: [],
+    jwt_federation_providers: [...(related.trusted.get(row.id) ?? [])],
     access_token_validity: row.access_token_validity,
     refresh_token_validity: row.refresh_token_validity,
     outpost_set: (related.outposts.get(row.id) ?? []).map((outpost) => `Outpost ${outpost.name}`),
