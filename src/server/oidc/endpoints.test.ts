@@ -248,9 +248,9 @@ describe('the OpenID Provider', () => {
       assert.equal((await exchange(c)).status, 200);
     });
 
-    it('knows no other grants yet, and no garbage', async () => {
+    it('knows no other grants, and no garbage', async () => {
       const client = { client_id: wiki.provider.client_id, client_secret: wiki.secret };
-      const grant = await rp.post({ ...client, grant_type: 'client_credentials' });
+      const grant = await rp.post({ ...client, grant_type: 'urn:ietf:params:oauth:grant-type:device_code' });
       assert.deepEqual([grant.status, grant.body['error']], [400, 'unsupported_grant_type']);
       assert.equal((await rp.post({})).body['error'], 'invalid_client');
       const json = await fetch(`${server.base}/application/o/token/`, {
