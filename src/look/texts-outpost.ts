@@ -53,6 +53,30 @@ const english = {
       what: 'A rule of this application lets nobody open this address.',
       todo: 'Signing in would not help. If you think it should be open, ask the person who runs this server.',
     },
+    'access-denied': {
+      status: 403,
+      title: 'No access',
+      what: 'The credentials in the header Authorization are right, but their account may not use this application.',
+      todo: 'Use those of another account, or ask the person who runs this server for access.',
+    },
+    'credentials-invalid': {
+      status: 401,
+      title: 'Unauthenticated',
+      what: 'The header Authorization holds nothing that is valid for this application, and the provider is set to answer so instead of showing a login (intercept_header_auth).',
+      todo: 'Use an app password of the account, not its own password, or a token made for this application that is still valid. To get the login, leave the header out.',
+    },
+    'credentials-limited': {
+      status: 429,
+      title: 'Too many attempts',
+      what: 'Too many wrong credentials came from this address.',
+      todo: 'Try again in ten minutes, with the right ones.',
+    },
+    'credentials-unchecked': {
+      status: 503,
+      title: 'Please wait a moment',
+      what: 'The credentials in the header Authorization cannot be verified right now.',
+      todo: 'Try again in a moment. If it stays, the outpost cannot reach the identity server, or its log says what is wrong.',
+    },
     'login-state-invalid': {
       status: 400,
       title: 'Sign-in could not be continued',

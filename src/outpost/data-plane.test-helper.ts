@@ -94,6 +94,14 @@ export const ALICE: Person = {
 export class FakeServer {
   readonly codes = new Map<string, { challenge: string; nonce: string; redirectUri: string; person: Person }>();
   readonly extension: TokenExtension = { cursor: { epoch: 'e1', n: 10 }, headers: [] };
+  /** app passwords by user name; `denied`: right, and the application's rules refuse the person */
+  readonly appPasswords = new Map<string, { password: string; person: Person; denied?: string }>();
+  /** access tokens that are alive */
+  readonly issued = new Map<string, Person>();
+  /** forms sent to the token and introspection endpoints */
+  readonly forms: URLSearchParams[] = [];
+  /** waited for before credentials are answered */
+  hold: Promise<void> | undefined;
   refresh: (request: RefreshRequest) => RefreshAnswer | Promise<RefreshAnswer> = () => ({ result: 'ended' });
   /** changes claims before they are signed */
   tamper: (claims: Record<string, unknown>) => Record<string, unknown> = (claims) => claims;
@@ -155,13 +163,55 @@ export class FakeServer {
     if (!this.up) throw new TypeError('fetch failed');
     if (url.pathname.endsWith('/jwks/')) return Response.json({ keys: [this.#jwk] });
     if (url.pathname === '/application/o/token/') return this.#token(new URLSearchParams(String(init.body)));
+    if (url.pathname === '/application/o/introspect/') return this.#introspect(new URLSearchParams(String(init.body)));
     if (url.pathname === `/api/v3/${REFRESH_PATH}`) {
       return Response.json(await this.refresh(JSON.parse(String(init.body)) as RefreshRequest));
     }
     return new Response('not found', { status: 404 });
   }) as typeof fetch;
 
+  /** Somebody gets an access token for a provider: value of an Authorization header. */
+  async bearer(clientId = 'client-1', person: Person = ALICE): Promise<string> {
+    const token = await this.sign(clientId, 'app', person, { azp: clientId, uid: randomUUID() });
+    this.issued.set(token, person);
+    return `Bearer ${token}`;
+  }
+
+  /** Somebody gets an app password: value of an Authorization header. */
+  basic(username: string, person: Person = { ...ALICE, sid: '' }, denied?: string): string {
+    const password = `app password: of ${username} ä`;
+    this.appPasswords.set(username, { password, person, ...(denied === undefined ? {} : { denied }) });
+    return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+  }
+
+  async #clientCredentials(form: URLSearchParams): Promise<Response> {
+    await this.hold;
+    const found = this.appPasswords.get(form.get('username') ?? '');
+    const right = found !== undefined && found.password === form.get('password');
+    if (!right || found.denied !== undefined) {
+      const gatehouse = right ? { gatehouse: { denied: found.denied } } : {};
+      return Response.json({ error: 'invalid_grant', error_description: 'no', ...gatehouse }, { status: 400 });
+    }
+    const token = await this.sign(form.get('client_id') ?? '', 'app', found.person);
+    const gatehouse = this.extension;
+    return Response.json({ access_token: token, id_token: token, token_type: 'Bearer', expires_in: 1, gatehouse });
+  }
+
+  async #introspect(form: URLSearchParams): Promise<Response> {
+    this.forms.push(form);
+    await this.hold;
+    const person = this.issued.get(form.get('token') ?? '');
+    const secret = form.get('client_secret') === 'a client secret of some length';
+    if (person === undefined || !secret) return Response.json({ active: false });
+    const client_id = form.get('client_id') ?? '';
+    const access_token = await this.sign(client_id, 'app', person);
+    const gatehouse = { ...this.extension, access_token };
+    return Response.json({ active: true, sub: person.sub, client_id, gatehouse });
+  }
+
   async #token(form: URLSearchParams): Promise<Response> {
+    this.forms.push(form);
+    if (form.get('grant_type') === 'client_credentials') return this.#clientCredentials(form);
     const code = this.codes.get(form.get('code') ?? '');
     this.codes.delete(form.get('code') ?? '');
     const verifier = createHash('sha256')

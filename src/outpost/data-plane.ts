@@ -8,6 +8,7 @@ import type { AccessLog } from './access-log.ts';
 import type { BackChannel } from './back-channel.ts';
 import type { ControlPlane, Problem, Services } from './exchange.ts';
 import { handle, isCarriedUpgrade, isControlPlaneUpgrade } from './handle.ts';
+import { Credentials } from './identify/credentials/credentials.ts';
 import { Refresher } from './identify/refresh.ts';
 import { normalise } from './listen/normalise.ts';
 import { Peers } from './listen/peers.ts';
@@ -68,6 +69,7 @@ export class DataPlane {
       verifier,
       openAnswers: new OpenAnswers({ revocations, settle: (live) => refresher.settle(live), now }),
       refresher,
+      credentials: new Credentials({ backChannel, verifier, revocations, log, now }),
       backChannel,
       log,
       metrics: options.metrics,

@@ -8,7 +8,7 @@ import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
 import type { AccessRule, ProviderSettings, RuleEffect } from '../contract/provider-settings.ts';
 import { AccessRules } from '../rules/access-rules.ts';
 import { readPath } from '../rules/canonical-path.ts';
-import type { Identity } from './identify/identify.ts';
+import type { CredentialProblem, Identity } from './identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from './navigation.ts';
 import type { RequestKind } from './navigation.ts';
 import { REASONS, verdictOf } from './reasons.ts';
@@ -206,10 +206,33 @@ describe('decide', () => {
   });
 });
 
+describe('credentials that do not count', () => {
+  const nobody = (credentials: CredentialProblem): Identity => ({ kind: 'nobody', reason: 'no-session', credentials });
+  const clients = (intercepts: boolean) => clientPolicy(DEFAULT_PROVIDER_SETTINGS, '', intercepts);
+
+  it('are told so where the provider intercepts them, and lead to the login elsewhere', () => {
+    for (const kind of ['navigation', 'unknown', 'framed', 'background'] as const) {
+      const of = (problem: CredentialProblem, intercepts: boolean) =>
+        say({ identity: nobody(problem), kind, clients: clients(intercepts), rules: none });
+      assert.equal(of('credentials-invalid', true), 'login credentials-invalid unauthorized', kind);
+      assert.equal(of('credentials-limited', true), 'error credentials-limited', kind);
+      assert.equal(of('credentials-unchecked', true), 'error credentials-unchecked', kind);
+      for (const problem of ['credentials-invalid', 'credentials-limited', 'credentials-unchecked'] as const) {
+        assert.match(of(problem, false), /^login no-session /, kind);
+      }
+    }
+  });
+
+  it('are nobody on a public path', () => {
+    const identity = nobody('credentials-invalid');
+    assert.equal(say({ identity, path: readPath('/public/x'), clients: clients(true) }), 'allow public-path');
+  });
+});
+
 describe('clients that cannot log in', () => {
   const absent = identities['absent'] as Identity;
   const cors = ['Origin', 'https://a.test', 'Access-Control-Request-Method', 'PUT'];
-  const policy = (over: Partial<ProviderSettings>) => clientPolicy({ ...DEFAULT_PROVIDER_SETTINGS, ...over }, '');
+  const policy = (over: Partial<ProviderSettings>) => clientPolicy({ ...DEFAULT_PROVIDER_SETTINGS, ...over }, '', true);
   const preflight = { identity: absent, method: 'OPTIONS', rawHeaders: cors, kind: 'background', rules: none } as const;
 
   it('redirects everybody where the provider says so, and only there', () => {

@@ -4,7 +4,7 @@
  */
 import { CodedError } from '../contract/errors.ts';
 import { identityAt } from './identify/identify.ts';
-import type { Identity } from './identify/identify.ts';
+import type { CredentialProblem, Identity } from './identify/identify.ts';
 import { overridesMethod } from './listen/method-override.ts';
 import { loginAnswer } from './navigation.ts';
 import type { LoginAnswer, RequestKind } from './navigation.ts';
@@ -106,6 +106,8 @@ export function decide(input: DecisionInput): Decision {
     case 'unsettled':
       return refuse('claims-outdated');
     case 'nobody': {
+      const { credentials } = identity;
+      if (credentials !== undefined && clients.interceptsCredentials) return unaccepted(credentials);
       // neither a preflight nor a manifest is ever a person's doing, also where the browser says nothing about it
       const isAsset = isAssetPath(path, clients.basePath);
       const kind = input.kind === 'unknown' && (isAsset || preflight !== undefined) ? 'background' : input.kind;
@@ -113,6 +115,12 @@ export function decide(input: DecisionInput): Decision {
       return { verdict: 'login', reason: identity.reason, answer, purpose: 'login' };
     }
   }
+}
+
+/** Credentials that do not count are answered so, and not with a login, where the provider says so (seed 002). */
+export function unaccepted(problem: CredentialProblem): Exclude<Decision, { verdict: 'allow' }> {
+  if (problem !== 'credentials-invalid') return refuse(problem);
+  return { verdict: 'login', reason: problem, answer: 'unauthorized', purpose: 'login' };
 }
 
 /** Where an application might take another method, the one asked for tells nothing: all that rules say must hold. */
@@ -165,6 +173,11 @@ const REFUSALS = {
   'claims-outdated': [
     503,
     'Your account was changed, and the identity server cannot be asked what that means. Try again in a moment.',
+  ],
+  'credentials-limited': [429, 'Too many wrong credentials came from this address. Try again in ten minutes.'],
+  'credentials-unchecked': [
+    503,
+    'The credentials in the header Authorization cannot be verified right now. Try again in a moment.',
   ],
   'no-original-address': [
     500,

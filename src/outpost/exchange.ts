@@ -5,6 +5,7 @@ import type { CodedError } from '../contract/errors.ts';
 import type { SignOutReport } from '../contract/extension.ts';
 import { sizeOf } from './answer.ts';
 import type { BackChannel } from './back-channel.ts';
+import type { Credentials } from './identify/credentials/credentials.ts';
 import type { Refresher } from './identify/refresh.ts';
 import type { Peers } from './listen/peers.ts';
 import type { NormalisedRequest } from './listen/request.ts';
@@ -47,6 +48,7 @@ export interface Services {
   readonly revocations: Revocations;
   readonly openAnswers: OpenAnswers;
   readonly refresher: Refresher;
+  readonly credentials: Credentials;
   readonly verifier: TokenVerifier;
   readonly backChannel: BackChannel;
   readonly log: Logger;

@@ -91,13 +91,25 @@ function answerCheck(exchange: Exchange, site: Site, { generation, rest }: Own, 
   return identified(exchange, site, (who) => answerRelayed(exchange, site, generation, check.proxy, rest, who));
 }
 
-/** Finds out who asks, with fresh claims if an event made them stale, and goes on. */
+/**
+ * Finds out who asks, and goes on: by the session, with fresh claims if an event made them stale; without one, by the
+ * credentials in Authorization.
+ */
 function identified(exchange: Exchange, site: Site, answer: (identity: Identity) => Work): Work {
   const { request, services } = exchange;
   const found = identify(site, request.headers.cookie, services.sessions, services.revocations, services.now());
-  if (found.kind !== 'stale') return answer(found);
-  const settled = services.refresher.settle(found.live);
-  return settled instanceof Promise ? settled.then(answer) : answer(settled);
+  if (found.kind === 'person') return answer(found);
+  const who = found.kind === 'stale' ? services.refresher.settle(found.live) : found;
+  if (who instanceof Promise) return who.then((settled) => byCredentials(exchange, site, settled, answer));
+  return byCredentials(exchange, site, who, answer);
+}
+
+function byCredentials(exchange: Exchange, site: Site, who: Identity, answer: (identity: Identity) => Work): Work {
+  const { request, services } = exchange;
+  const { authorization } = request.headers;
+  if (who.kind !== 'nobody' || authorization === undefined || authorization === '') return answer(who);
+  const found = services.credentials.identify(site, authorization, request.clientAddress, who);
+  return found instanceof Promise ? found.then(answer) : answer(found);
 }
 
 /** The identity server answers whatever is no application's; an outpost without one beside it has nothing there. */

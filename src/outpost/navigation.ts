@@ -28,11 +28,17 @@ export function requestKind({ headers }: Pick<NormalisedRequest, 'headers'>): Re
   return /\btext\/html\b|\bapplication\/xhtml\+xml\b/i.test(accept) ? 'navigation' : 'background';
 }
 
-/** How somebody is asked to log in: `challenge` = 401 for programs, `frame` = 401 with a page that leads out of a frame. */
-export type LoginAnswer = 'redirect' | 'challenge' | 'frame';
+/**
+ * How somebody is asked to log in: `challenge` = 401 for programs, `frame` = 401 with a page that leads out of a frame,
+ * `unauthorized` = 401 that asks for other credentials than those sent.
+ */
+export type LoginAnswer = 'redirect' | 'challenge' | 'frame' | 'unauthorized';
 
 /** @param setting `login_answer` of the provider */
-export function loginAnswer(kind: RequestKind, setting: ProviderSettings['login_answer']): LoginAnswer {
+export function loginAnswer(
+  kind: RequestKind,
+  setting: ProviderSettings['login_answer'],
+): Exclude<LoginAnswer, 'unauthorized'> {
   if (setting === 'published' || kind === 'navigation' || kind === 'unknown') return 'redirect';
   return kind === 'framed' ? 'frame' : 'challenge';
 }

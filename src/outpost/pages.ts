@@ -10,6 +10,7 @@ import { outpostTexts } from '../look/texts-outpost.ts';
 import type { OutpostErrorCode } from '../look/texts-outpost.ts';
 import { cookieHeaders, sendJson, sendPage } from './answer.ts';
 import type { Exchange } from './exchange.ts';
+import { challengesFor } from './identify/credentials/presented.ts';
 import type { Diagnosis } from './login/diagnosis.ts';
 import { wantsPage } from './navigation.ts';
 import { corsHeaders } from './preflight.ts';
@@ -27,6 +28,8 @@ export interface ProblemOptions {
   facts?: readonly (readonly [string, string])[];
   /** where "try again" leads */
   retry?: string | undefined;
+  /** further headers: name, value, … */
+  headers?: readonly string[];
   /** instead of asking whether the sender wants a page */
   asPage?: boolean;
 }
@@ -56,10 +59,18 @@ interface ProblemText {
   status: number;
 }
 
+/** seconds */
+const RETRY_AFTER: Readonly<Record<number, string>> = { 429: '600', 503: '2' };
+
 function answerProblem(exchange: Exchange, text: ProblemText, options: ProblemOptions): void {
   const { res, request } = exchange;
   const { status, code } = text;
-  const flat = [...cookieHeaders(options.setCookies ?? []), ...(status === 503 ? ['Retry-After', '2'] : [])];
+  const later = RETRY_AFTER[status];
+  const flat = [
+    ...cookieHeaders(options.setCookies ?? []),
+    ...(options.headers ?? []),
+    ...(later === undefined ? [] : ['Retry-After', later]),
+  ];
   if (!(options.asPage ?? wantsPage(request))) {
     const sentences = options.findings?.flatMap((found) => [found.what, found.todo]) ?? [text.todo];
     sendJson(res, status, { error: [text.what, ...sentences].join(' '), code, request_id: request.requestId }, flat);
@@ -110,12 +121,18 @@ export function sendUnheld(
 
 /** Who was refused, and by what. */
 export interface Denial {
-  /** undefined = nobody is signed in, and a login would be in vain */
+  /** undefined = nobody is signed in, and a login would be in vain; or credentials of somebody who may not */
   live: LiveSession | undefined;
   /** the kind of rule that refused, a word of `texts.denied.reasons` */
   detail: string;
   /** the one of a domain that is closed; otherwise the site's own */
   application?: { readonly name: string } | undefined;
+}
+
+/** 401: the credentials in Authorization do not count here. */
+export function sendUnauthorized(exchange: Exchange, site: Site): void {
+  const headers = challengesFor(exchange.request.headers.authorization ?? '', site.meta.application);
+  sendProblem(exchange, 'credentials-invalid', { site, headers });
 }
 
 /** Signed in, but may not; or a login would be in vain. */
@@ -127,7 +144,8 @@ export function sendDenial(
   asked: string,
 ): void {
   const { res, request } = exchange;
-  if (live === undefined) return sendProblem(exchange, 'rule-denies', { site });
+  if (live === undefined)
+    return sendProblem(exchange, detail === 'rule-denies' ? 'rule-denies' : 'access-denied', { site });
   const name = application?.name ?? site.application;
   if (!wantsPage(request)) {
     const error = texts.denied.heading(name);

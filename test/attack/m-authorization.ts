@@ -1,4 +1,4 @@
-/** Rule M, as far as no header authentication exists: an Authorization header is never an identity. */
+/** Rule M: what is no credential in an Authorization header. */
 import assert from 'node:assert/strict';
 import { ADMIN_PASSWORD } from '../harness/gatehouse.ts';
 import { ask, story, type Pair } from './support/ask.ts';
@@ -13,7 +13,8 @@ const basic = (user: string, password: string): string =>
 
 async function credentials(env: Env): Promise<string[]> {
   const { eve, staff } = env.people;
-  const { access_token } = await tokensFor(env, env.eve.copy(), await clientOf(env, 'one'));
+  // of an application that is neither of those asked
+  const { access_token } = await tokensFor(env, env.eve.copy(), await clientOf(env, 'two'));
   return [
     basic(eve.username, eve.password),
     basic(staff.username, staff.password),
@@ -38,7 +39,7 @@ export const cases: Case[] = [
   {
     id: 'M1',
     rule: 'M',
-    title: 'no Authorization header opens anything, in any mode',
+    title: 'nothing but an app password or a token of the application opens it, in any mode',
     async run(env) {
       for (const value of await credentials(env)) {
         for (const mode of MODES) {

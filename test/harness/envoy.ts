@@ -63,6 +63,7 @@ export class EnvoyDouble {
     if (answer.status !== 200) return relay(res, req, answer);
     const upstream = answer.headers.filter(([name]) => this.#isAllowed(name));
     for (const name of new Set(upstream.map(([n]) => n))) headers = set(headers, name, ...named(upstream, name));
+    for (const name of named(answer.headers, 'x-envoy-auth-headers-to-remove')) headers = set(headers, name);
     const { allowedClientHeadersOnSuccess = [] } = this.#options;
     const more = answer.headers.filter(([name]) => allowedClientHeadersOnSuccess.includes(name.toLowerCase()));
     passOn(req, res, new URL(route.service), headers, more);

@@ -52,6 +52,13 @@ export class Provision {
     return { pk: Number(user['pk']), username, password: PASSWORD, uid: String(user['uid']) };
   }
 
+  /** An app password that does not expire. @returns its key */
+  async appPassword(user: number, identifier: string): Promise<string> {
+    await this.api.post('core/tokens/', { identifier, user, intent: 'app_password', expiring: false });
+    const { key } = await this.api.get(`core/tokens/${identifier}/view_key/`);
+    return String(key);
+  }
+
   async group(name: string, members: number[] = [], fields: Json = {}): Promise<string> {
     const group = await this.api.post('core/groups/', { name, ...fields });
     const pk = String(group['pk']);

@@ -8,6 +8,10 @@ import type { RelayingProxy } from './relayed.ts';
 
 export const ENVOY_PATH = '/auth/envoy';
 
+/** Envoy takes out of the request what this header of a permission names. */
+const REMOVE_AUTHORIZATION: readonly string[] = ['X-Envoy-Auth-Headers-To-Remove', 'authorization'];
+const NONE: readonly string[] = [];
+
 export const envoy: RelayingProxy = {
   name: 'Envoy',
   hint: 'Set path_prefix of the http_service to the address of this endpoint.',
@@ -18,6 +22,7 @@ export const envoy: RelayingProxy = {
   },
   method: ({ method }: NormalisedRequest) => method,
   scheme: (request, external) => (tellsScheme(request) ? request.scheme : external.scheme),
+  permitHeaders: (_request, consumed) => (consumed ? REMOVE_AUTHORIZATION : NONE),
 };
 
 /** The published configuration hands on cookies only. */

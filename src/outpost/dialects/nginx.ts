@@ -11,6 +11,7 @@ import { decide, refuse } from '../decide.ts';
 import type { Decision } from '../decide.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
+import { challengesFor } from '../identify/credentials/presented.ts';
 import type { Identity } from '../identify/identify.ts';
 import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
@@ -54,7 +55,7 @@ export function answerNginx(
 ): void {
   const decision = decideNginx(exchange, site, rule, identity);
   reportMisconfiguration(exchange, site, NGINX, decision);
-  presentNginx(exchange, site, generation, decision);
+  presentNginx(exchange, site, generation, decision, identity.consumed === true);
 }
 
 function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity: Identity): Decision {
@@ -92,14 +93,24 @@ function decideNginx(exchange: Exchange, site: Site, rule: AddressRule, identity
   return fromOwnPage(decision, site, request, scheme, authority);
 }
 
-function presentNginx(exchange: Exchange, site: Site, generation: Generation, decision: Decision): void {
-  const { res } = exchange;
+function presentNginx(
+  exchange: Exchange,
+  site: Site,
+  generation: Generation,
+  decision: Decision,
+  consumed: boolean,
+): void {
+  const { res, request } = exchange;
   switch (decision.verdict) {
     case 'allow':
-      return sendPermit(exchange, site, generation, decision);
-    case 'login':
-      sendText(res, 401, 'unauthorized request');
+      return sendPermit(exchange, site, generation, decision, consumed);
+    case 'login': {
+      // shown where no error_page leads to start
+      const asksForOthers = decision.answer === 'unauthorized';
+      const challenges = asksForOthers ? challengesFor(request.headers.authorization ?? '', site.meta.application) : [];
+      sendText(res, 401, 'unauthorized request', challenges);
       return report(exchange, decision.reason, site);
+    }
     case 'deny':
       sendText(res, 401, 'unauthorized request');
       return report(exchange, decision.reason, site, decision.live?.user, 'app', undefined, decision.application);

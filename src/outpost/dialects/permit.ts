@@ -10,6 +10,8 @@ const NONE: readonly string[] = [];
 
 /**
  * @param decision for nobody in particular (a public path) the headers are there, and empty
+ * @param consumed whether Authorization says who it is. Otherwise the answer repeats it: a reverse proxy that replaces the
+ *   visitor's by the answer's then keeps it where it is the application's, and drops it where it is not
  * @param more further headers: name, value, …
  */
 export function sendPermit(
@@ -17,6 +19,7 @@ export function sendPermit(
   site: Site,
   generation: Generation,
   decision: Extract<Decision, { verdict: 'allow' }>,
+  consumed: boolean,
   more: readonly string[] = NONE,
 ): void {
   const { res, request } = exchange;
@@ -27,6 +30,10 @@ export function sendPermit(
       : [live.permitHeaders(generation), (application ?? site).permitMeta[generation]];
   // as published; it is what the client said itself
   const rest = ['User-Agent', request.headers.userAgent ?? '', 'Content-Length', '0', ...more];
+  const { authorization } = request.headers;
+  if (authorization !== undefined && !consumed && !site.meta.managed.has('authorization')) {
+    rest.push('Authorization', authorization);
+  }
   // of two halves nginx would pass one, and the others none or both by their configuration
   if (setCookies.length === 1) rest.push('Set-Cookie', setCookies[0] as string);
   permitTogether(res, checked, rest);

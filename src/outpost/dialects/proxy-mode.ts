@@ -45,7 +45,9 @@ export function answerProxyMode(exchange: Exchange, site: Site, identity: Identi
   if (decision.verdict !== 'allow') {
     return presentRefusal(exchange, site, GENERATION, decision, site.external.origin + request.rawTarget);
   }
-  if (decision.preflight === undefined) return pass(exchange, site, decision, mayGoOn(services, site, input));
+  if (decision.preflight === undefined) {
+    return pass(exchange, site, decision, identity.consumed === true, mayGoOn(services, site, input));
+  }
   sendEmpty(exchange.res, 204, preflightAnswer(decision.preflight));
   report(exchange, decision.reason, site);
 }
@@ -60,7 +62,14 @@ function mayGoOn(services: Services, site: Site, input: DecisionInput): MayGoOn 
   };
 }
 
-function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'allow' }, goesOn: MayGoOn): void {
+/** @param consumed whether Authorization says who it is: then it is not for the application */
+function pass(
+  exchange: Exchange,
+  site: Site,
+  decision: Decision & { verdict: 'allow' },
+  consumed: boolean,
+  goesOn: MayGoOn,
+): void {
   const { req, res, request, services, upgrade } = exchange;
   const { live } = decision;
   const { upstream } = site;
@@ -82,7 +91,7 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
     peer: request.peer,
     trusted: request.trusted,
     identity: live === undefined ? NO_IDENTITY : live.identityHeaders(),
-    managed: site.removed,
+    managed: consumed ? site.removedWithCredentials : site.removed,
     setCookies: decision.setCookies,
     limits: services.carryLimits,
     ...(site.hostHeader === 'backend' ? { rewriteTo: site.external.origin } : {}),

@@ -7,7 +7,7 @@ import { sendToLogin } from '../login/authorize.ts';
 import { diagnoseLoop } from '../login/diagnosis.ts';
 import { isLooping } from '../login/loop-guard.ts';
 import { checkReturnAddress } from '../login/return-address.ts';
-import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendUnheld } from '../pages.ts';
+import { sendChallenge, sendCodedError, sendDenial, sendFramed, sendUnauthorized, sendUnheld } from '../pages.ts';
 import { ownEndpoint } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 
@@ -32,6 +32,10 @@ export async function presentRefusal(
       sendCodedError(exchange, decision.error, { site });
       return report(exchange, decision.reason, site);
     case 'login': {
+      if (decision.answer === 'unauthorized') {
+        sendUnauthorized(exchange, site);
+        return report(exchange, decision.reason, site);
+      }
       const target = checkReturnAddress(site, asked) ?? site.external.href;
       const loginUrl = `${ownEndpoint(site, generation, '/start')}?rd=${encodeURIComponent(target)}`;
       if (decision.answer === 'challenge') sendChallenge(exchange, site, loginUrl);

@@ -38,8 +38,11 @@ export interface RelayingProxy {
   scheme(request: NormalisedRequest, external: ExternalHost): 'http' | 'https';
   /** published configurations do not say what the visitor takes: who says nothing is shown pages */
   readonly hidesAccept?: boolean;
-  /** @returns what else a permission says: name, value, … */
-  permitHeaders?(request: NormalisedRequest): readonly string[];
+  /**
+   * @param consumed whether Authorization says who it is, and is not for the application
+   * @returns what else a permission says: name, value, …
+   */
+  permitHeaders?(request: NormalisedRequest, consumed: boolean): readonly string[];
 }
 
 /** @param rest path below the prefix */
@@ -68,7 +71,8 @@ export function answerRelayed(
 
   const decision = decideRelayed(exchange, site, proxy, target, rawPath, identity);
   if (decision.verdict === 'allow') {
-    return sendPermit(exchange, site, generation, decision, proxy.permitHeaders?.(request));
+    const consumed = identity.consumed === true;
+    return sendPermit(exchange, site, generation, decision, consumed, proxy.permitHeaders?.(request, consumed));
   }
   reportMisconfiguration(exchange, site, proxy, decision);
   neverPass(res);

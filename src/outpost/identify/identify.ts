@@ -1,4 +1,4 @@
-/** Who is asking (spec/outpost.md 4). Sessions only; credentials in Authorization join here as a second source. */
+/** Who is asking (spec/outpost.md 4): the session cookie. Without one, {@link file://./credentials/credentials.ts}. */
 import { LiveSession } from '../session/live.ts';
 import type { LiveSessions } from '../session/live.ts';
 import type { Revocations, Standing } from '../session/revocations.ts';
@@ -7,23 +7,39 @@ import type { SiteApplication } from '../sites/applications.ts';
 import type { Site } from '../sites/site.ts';
 
 /** What is known about the sender. `stale` is settled by {@link file://./refresh.ts} before anything is decided. */
-export type Identity =
-  | { kind: 'nobody'; reason: 'no-session' | 'session-unreadable' | 'session-expired' | 'session-ended' }
+export type Identity = (
+  | {
+      kind: 'nobody';
+      reason: 'no-session' | 'session-unreadable' | 'session-expired' | 'session-ended';
+      /** what is wrong with the Authorization header there is */
+      credentials?: CredentialProblem;
+    }
   | {
       kind: 'person';
-      reason: 'session' | 'session-refreshed' | 'session-grace';
+      reason: 'session' | 'session-refreshed' | 'session-grace' | 'credentials' | 'credentials-cached';
       live: LiveSession;
       /** cookies that carry refreshed claims back to the browser */
       setCookies: readonly string[];
     }
   | {
       kind: 'denied';
-      live: LiveSession;
+      /** undefined = credentials of somebody whom the server names no further */
+      live: LiveSession | undefined;
       detail: string;
       /** the one of a domain that is closed to the person; undefined = the site as a whole */
       application?: SiteApplication;
     }
-  | { kind: 'unsettled'; live: LiveSession };
+  | { kind: 'unsettled'; live: LiveSession }
+) & {
+  /** known by the Authorization header, which no application may see then (spec/security.md M) */
+  consumed?: true;
+};
+
+/**
+ * `invalid`: wrong, or nothing we know. `limited`: too many wrong ones came from there. `unchecked`: the identity server
+ * cannot be asked.
+ */
+export type CredentialProblem = 'credentials-invalid' | 'credentials-limited' | 'credentials-unchecked';
 
 export type StaleIdentity = { kind: 'stale'; live: LiveSession };
 

@@ -188,7 +188,7 @@ const whose = ({ credentials, claims, token }: Session) =>
   credentials === undefined ? claims.sid : token.slice(token.lastIndexOf('.'));
 
 /** A fixed number of places; whoever finds none waits for its turn. */
-class Slots {
+export class Slots {
   #places: number;
   readonly #waiting: (() => void)[] = [];
 

@@ -1,32 +1,19 @@
 /** Code -> token -> session (OpenID Connect Core 3.1.3; spec/outpost.md 9.5). */
 import * as oauth from 'oauth4webapi';
 import { CodedError } from '../../contract/errors.ts';
-import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../contract/extension.ts';
 import type { TokenExtension } from '../../contract/extension.ts';
 import type { Generation } from '../../contract/paths.ts';
-import { OUTPOST_USER_AGENT } from '../../contract/version.ts';
 import type { Services } from '../exchange.ts';
 import type { AttemptSecrets } from '../session/attempt.ts';
 import type { Session } from '../session/session.ts';
 import { redirectUri } from '../sites/site.ts';
 import type { Site } from '../sites/site.ts';
 import { newSession } from './new-session.ts';
-import { usesSharedSecret } from './verify-token.ts';
-
-const TIMEOUT_MS = 10_000;
-
-/** Metadata of the identity server as oauth4webapi wants it. */
-function serverOf(site: Site): oauth.AuthorizationServer {
-  return {
-    issuer: site.endpoints.issuer,
-    token_endpoint: site.endpoints.token,
-    id_token_signing_alg_values_supported: [usesSharedSecret(site) ? 'HS256' : 'RS256'],
-  };
-}
+import { callOptions, clientOf, serverOf } from './oauth-server.ts';
 
 /** Reads the callback's query: throws oauth4webapi's AuthorizationResponseError for `error=…`. */
 export function readCallback(site: Site, query: URLSearchParams, state: string): URLSearchParams {
-  return oauth.validateAuthResponse(serverOf(site), { client_id: site.provider.client_id }, query, state);
+  return oauth.validateAuthResponse(serverOf(site), clientOf(site), query, state);
 }
 
 /** Why the server refused, from the error {@link readCallback} throws; `undefined` for any other error. */
@@ -46,7 +33,7 @@ export async function redeem(
   secrets: AttemptSecrets,
   { backChannel, verifier, now }: Pick<Services, 'backChannel' | 'verifier' | 'now'>,
 ): Promise<Session> {
-  const client: oauth.Client = { client_id: site.provider.client_id };
+  const client = clientOf(site);
   const server = serverOf(site);
   let answer: oauth.TokenEndpointResponse;
   try {
@@ -57,13 +44,7 @@ export async function redeem(
       callback,
       redirectUri(site, generation),
       secrets.verifier,
-      {
-        // the way to the server may be a private socket or a cluster's inner network
-        [oauth.allowInsecureRequests]: true,
-        [oauth.customFetch]: (url, init) => backChannel.fetch(url, init as RequestInit),
-        headers: { 'user-agent': userAgent(site), [EXTENSION_HEADER]: EXTENSION_VERSION },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      },
+      callOptions(site, backChannel),
     );
     answer = await oauth.processAuthorizationCodeResponse(server, client, response, {
       expectedNonce: secrets.nonce,
@@ -79,9 +60,6 @@ export async function redeem(
   }
   return newSession(site, answer.access_token, claims, answer['gatehouse'] as TokenExtension | undefined, now());
 }
-
-/** Product tokens may not hold every character a provider's name may (spec/outpost.md 9.6). */
-const userAgent = (site: Site) => `${OUTPOST_USER_AGENT} (provider=${site.provider.name.replace(/[^\w .-]/g, '')})`;
 
 function explain(error: unknown): CodedError {
   const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

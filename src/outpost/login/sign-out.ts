@@ -11,7 +11,7 @@ export function signOut(exchange: Exchange, site: Site, identity: Identity): voi
   const { request, res, services } = exchange;
   const { cookie } = request.headers;
   const clear = [...site.cookie.clear(cookie), ...site.attempts.endAll(cookie), ...forgetLogins(site, cookie)];
-  if (identity.kind === 'nobody') {
+  if (identity.kind === 'nobody' || identity.live === undefined) {
     sendSignedOut(exchange, site, clear);
     return report(exchange, 'endpoint', site);
   }

@@ -4,7 +4,8 @@ import { sendRedirect } from '../answer.ts';
 import { readPath } from '../../rules/canonical-path.ts';
 import { judge } from '../../rules/judge.ts';
 import { isAssetPath } from '../../rules/public-assets.ts';
-import { refuse, senderOf } from '../decide.ts';
+import { refuse, senderOf, unaccepted } from '../decide.ts';
+import { presentRefusal } from '../dialects/refusal.ts';
 import { report } from '../exchange.ts';
 import type { Exchange } from '../exchange.ts';
 import { identityAt } from '../identify/identify.ts';
@@ -38,7 +39,7 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
   switch (identity.kind) {
     case 'denied':
       sendDenial(exchange, site, identity, generation, destination);
-      return report(exchange, 'access-denied', site, identity.live.user, 'app', undefined, identity.application);
+      return report(exchange, 'access-denied', site, identity.live?.user, 'app', undefined, identity.application);
     case 'unsettled': {
       const decision = refuse('claims-outdated');
       sendCodedError(exchange, decision.error, { site, retry: destination });
@@ -50,6 +51,10 @@ export async function start(exchange: Exchange, site: Site, generation: Generati
       } else sendRedirect(res, destination, identity.setCookies);
       return report(exchange, 'endpoint', site, identity.live.user);
     case 'nobody':
+      // nginx leads here whoever it may not pass; a login would not be what a program asked for
+      if (identity.credentials !== undefined && site.clients.interceptsCredentials) {
+        return presentRefusal(exchange, site, generation, unaccepted(identity.credentials), destination);
+      }
       await begin(exchange, site, generation, identity.reason, destination);
   }
 }

@@ -11,6 +11,7 @@ export interface Endpoints {
   /** fetched by the outpost */
   readonly jwksInternal: string;
   readonly token: string;
+  readonly introspection: string;
 }
 
 /**
@@ -35,6 +36,7 @@ export function rewriteEndpoints(
     jwks: embedded ? move(published.jwks_uri) : published.jwks_uri,
     jwksInternal: published.jwks_uri,
     token: published.token_endpoint,
+    introspection: published.introspection_endpoint,
   };
 }
 

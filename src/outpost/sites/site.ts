@@ -43,6 +43,8 @@ export interface Site {
   readonly meta: MetaFacts;
   /** folded names of headers that no client may send to the application in proxy mode */
   readonly removed: ReadonlySet<string>;
+  /** the same, where Authorization held the credentials that let the request in */
+  readonly removedWithCredentials: ReadonlySet<string>;
   /** what forward-auth answers say about the site itself */
   readonly permitMeta: PermitMeta;
   /** at domain level of our own server, which says which applications of the domain a person may open */
@@ -116,6 +118,7 @@ export function buildSite(
     application: headerValue(provider.assigned_application_slug),
     managed,
   };
+  const removed = rules.namesMethods ? new Set([...managed, ...METHOD_OVERRIDES]) : managed;
   const secrets = {
     clientId: provider.client_id,
     secret: provider.cookie_secret,
@@ -133,9 +136,10 @@ export function buildSite(
     cookie: new SessionCookie({ provider: provider.pk, name, ...secrets }),
     attempts: new Attempts({ cookieName: name, ...secrets }),
     rules,
-    clients: clientPolicy(provider.gatehouse, external.basePath),
+    clients: clientPolicy(provider.gatehouse, external.basePath, provider.intercept_header_auth),
     meta,
-    removed: rules.namesMethods ? new Set([...managed, ...METHOD_OVERRIDES]) : managed,
+    removed,
+    removedWithCredentials: new Set([...removed, 'authorization']),
     applications: applicationsOf(provider, external, domain, meta),
     permitMeta: permitMeta(meta),
     anonymous: {
