@@ -11,8 +11,14 @@ function http2Of(res: object): Http2ServerResponse | undefined {
 /** Whether a request has a body. HTTP/2 needs no length to say so. */
 export function hasBody(req: IncomingMessage | Http2ServerRequest): boolean {
   if (isHttp2(req)) return !req.stream.endAfterHeaders;
-  const length = req.headers['content-length'];
-  return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+  // `headers` would be made of all of them first
+  const { rawHeaders } = req;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 14 && name.toLowerCase() === 'content-length' && rawHeaders[i + 1] !== '0') return true;
+    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') return true;
+  }
+  return false;
 }
 
 /**
