@@ -26,6 +26,8 @@ async function appPassword(env: Env, person: Person, intent = 'app_password'): P
 const ask = (env: Env, client: Client, form: Record<string, string>, headers: readonly Pair[] = []) =>
   post(env, 'token', { grant_type: 'client_credentials', client_id: client.id, scope: SCOPE, ...form }, headers);
 
+const userinfo = (env: Env, token: string) => post(env, 'userinfo', { access_token: token });
+
 function issued(answer: Answer): string {
   assert.equal(answer.status, 200, story(answer));
   return (JSON.parse(answer.text) as { access_token: string }).access_token;
@@ -154,8 +156,12 @@ export const cases: Case[] = [
           ['X-Gatehouse-Internal', '1'],
           ['X-authentik-remote-ip', '127.0.0.1'],
         ]);
-        const told = JSON.stringify([answer.text, decodeJwt(issued(answer))]);
+        const token = issued(answer);
+        const told = answer.text + JSON.stringify(decodeJwt(token));
         assert.ok(!told.includes(secret) && !told.includes('"gatehouse"'), story(answer));
+        const info = await userinfo(env, token);
+        assert.equal(info.status, 200, story(info));
+        assert.ok(!info.text.includes(secret), story(info));
       }
     },
   },

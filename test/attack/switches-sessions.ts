@@ -488,7 +488,13 @@ export const sessionSwitches: readonly Switch[] = [
   {
     rule: 'M',
     title: 'whoever has an app password is told what the outpost is told',
-    edits: [edit('server/oidc/machine-token.ts', 'const extension = proven && ', 'const extension = ')],
+    edits: [
+      edit(
+        'server/oidc/machine-token.ts',
+        'extension: extension || !(proven || (await servedElsewhere(ctx, client))),',
+        'extension,',
+      ),
+    ],
     noticed: ['M22'],
   },
 ];
