@@ -11,16 +11,15 @@ import {
   decodeProtectedHeader,
   type JWK,
 } from 'jose';
-import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../src/contract/extension.ts';
 import { Api } from '../harness/api.ts';
-import { all, ask, one, story, type Answer, type Pair } from './support/ask.ts';
+import { all, ask, one, story, type Answer } from './support/ask.ts';
 import type { Case } from './support/case.ts';
 import { enter, SECRET_KEY, type Env } from './support/env.ts';
 import {
   authorize,
-  clientFor,
   clientOf,
   codeFor,
+  notIssued,
   outpostApi,
   post,
   proper,
@@ -32,11 +31,6 @@ import {
 import { marker, passes, refused } from './support/verify.ts';
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-function notIssued(answer: Answer, what: string): void {
-  assert.ok(answer.status >= 400 && answer.status < 500, `${what}: ${story(answer)}`);
-  assert.ok(!answer.text.includes('access_token'), `${what}: ${story(answer)}`);
-}
 
 async function keySet(env: Env, slug: string): Promise<JWK[]> {
   const answer = await ask({ port: env.port, host: new URL(env.base).host, path: `/application/o/${slug}/jwks/` });
@@ -475,38 +469,6 @@ export const cases: Case[] = [
       notIssued(await post(env, 'token', redemption(client, code)), 'the code of an ended session');
       assert.equal((await introspect(env, client, access_token)).active, false, 'the token of an ended session');
       assert.equal((await userinfo(env, access_token)).status, 401, 'userinfo of an ended session');
-    },
-  },
-  {
-    id: 'F13',
-    rule: 'F',
-    title: 'an outpost that knows no applications of a domain gets no token for who may not open all the rest',
-    async run(env) {
-      const externalHost = `http://login.older.test:${env.port}`;
-      const { provider, slug } = await env.provision.application({
-        slug: 'older-outpost',
-        mode: 'forward_domain',
-        externalHost,
-        provider: { cookie_domain: 'older.test' },
-        groups: [env.staffGroup],
-      });
-      await env.provision.boundApplication(provider, { slug: 'older-outpost-open', host: 'open.older.test' });
-      const client = await clientFor(env, { slug, provider, externalHost });
-      const answer = await post(env, 'token', redemption(client, await codeFor(env, env.eve, client)));
-      notIssued(answer, 'the domain is closed to eve');
-      const own: Pair = [EXTENSION_HEADER, EXTENSION_VERSION];
-      const code = await codeFor(env, env.eve, client);
-      notIssued(await post(env, 'token', redemption(client, code), [own]), 'nobody outside is one of our own outposts');
-      // which know, and let her in where she may go
-      const open = `http://open.older.test:${env.port}/x`;
-      await env.provision.served(env.gatehouse.origin, open);
-      const eve = env.eve.copy();
-      const hops = await eve.signIn(
-        `${externalHost}/outpost.goauthentik.io/start?rd=${encodeURIComponent(open)}`,
-        env.people.eve.username,
-        env.people.eve.password,
-      );
-      assert.equal(hops.at(-1)?.url, open, hops.map((hop) => story(hop.answer)).join('\n'));
     },
   },
 ];

@@ -1,10 +1,12 @@
-/** Rules E and H at domain level: one cookie and one login for many hosts, which must not become one application. */
+/** Rules E, F and H at domain level: one cookie and one login for many hosts, which must not become one application. */
 import assert from 'node:assert/strict';
+import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../src/contract/extension.ts';
 import { eventually } from '../harness/wait.ts';
 import { all, ask, one, story, type Pair } from './support/ask.ts';
 import { parseSetCookie } from './support/browser.ts';
 import type { Case } from './support/case.ts';
 import { DOMAIN, domainLevel } from './support/domain.ts';
+import { clientFor, codeFor, notIssued, post, redemption } from './support/oauth.ts';
 
 /** Targets that are not below the domain, and such as look so. */
 const outside = (port: number): string[] => [
@@ -266,6 +268,38 @@ export const cases: Case[] = [
           if (host !== 'login') await refused(['X-Original-URL', url], forwarded);
         }
       }
+    },
+  },
+  {
+    id: 'F13',
+    rule: 'F',
+    title: 'an outpost that knows no applications of a domain gets no token for who may not open all the rest',
+    async run(env) {
+      const externalHost = `http://login.older.test:${env.port}`;
+      const { provider, slug } = await env.provision.application({
+        slug: 'older-outpost',
+        mode: 'forward_domain',
+        externalHost,
+        provider: { cookie_domain: 'older.test' },
+        groups: [env.staffGroup],
+      });
+      await env.provision.boundApplication(provider, { slug: 'older-outpost-open', host: 'open.older.test' });
+      const client = await clientFor(env, { slug, provider, externalHost });
+      const answer = await post(env, 'token', redemption(client, await codeFor(env, env.eve, client)));
+      notIssued(answer, 'the domain is closed to eve');
+      const own: Pair = [EXTENSION_HEADER, EXTENSION_VERSION];
+      const code = await codeFor(env, env.eve, client);
+      notIssued(await post(env, 'token', redemption(client, code), [own]), 'nobody outside is one of our own outposts');
+      // which know, and let her in where she may go
+      const open = `http://open.older.test:${env.port}/x`;
+      await env.provision.served(env.gatehouse.origin, open);
+      const eve = env.eve.copy();
+      const hops = await eve.signIn(
+        `${externalHost}/outpost.goauthentik.io/start?rd=${encodeURIComponent(open)}`,
+        env.people.eve.username,
+        env.people.eve.password,
+      );
+      assert.equal(hops.at(-1)?.url, open, hops.map((hop) => story(hop.answer)).join('\n'));
     },
   },
 ];

@@ -113,3 +113,9 @@ export async function tokensFor(env: Env, browser: Browser, client: Client): Pro
   assert.equal(answer.status, 200, `no tokens: ${story(answer)}`);
   return JSON.parse(answer.text) as Tokens;
 }
+
+/** @param what for the message */
+export function notIssued(answer: Answer, what: string): void {
+  assert.ok(answer.status >= 400 && answer.status < 500, `${what}: ${story(answer)}`);
+  assert.ok(!answer.text.includes('access_token'), `${what}: ${story(answer)}`);
+}
