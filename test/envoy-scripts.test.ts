@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { STRIP_COOKIES_LUA, STRIP_NAMES_LUA } from '../src/commands/config/envoy-lua.ts';
+import { STRIP_COOKIES_LUA, stripNamesLua } from '../src/commands/config/envoy-lua.ts';
 
 /** As Envoy's: names are lower case, and nothing may be removed while all are listed. */
 const HEADERS = `
@@ -76,7 +76,17 @@ describe("the scripts in Envoy's configuration", () => {
         'x-forwarded-uri': '/',
       },
     };
-    assert.deepEqual(after(STRIP_NAMES_LUA, { ...kept, ...forged }), { ...kept, 'x-forwarded-host': 'app.company' });
+    assert.deepEqual(after(stripNamesLua([]), { ...kept, ...forged }), { ...kept, 'x-forwarded-host': 'app.company' });
+  });
+
+  it('remove every spelling of the headers a provider sends', () => {
+    const forged = { 'remote-user': 'admin', remote_user: 'admin', 'x.webauth-user': 'admin', 'remote-users': 'kept' };
+    const script = stripNamesLua(['Remote-User', 'X-Webauth-User']);
+    assert.deepEqual(after(script, { ':authority': 'app.company', ...forged }), {
+      ':authority': 'app.company',
+      'remote-users': 'kept',
+      'x-forwarded-host': 'app.company',
+    });
   });
 
   it('take our cookies out, and no others', () => {

@@ -33,6 +33,9 @@ function provider(mode: ProviderMode, name: string, scheme = 'https'): ProviderA
   };
 }
 
+/** Two of presets, one of which is removed otherwise, and one with a name like a variable of the texts. */
+const FURTHER = ['Remote-User', 'X-Forwarded-User', 'Cookie-1'];
+
 /** @param scheme of the outpost and the application, as the reverse proxy reaches them */
 function textOf(target: Target, mode: ProviderMode, name = 'App', scheme = 'http'): string {
   const [outpostUrl, upstream] = [`${scheme}://127.0.0.1:9000`, `${scheme}://localhost:5000`];
@@ -84,6 +87,14 @@ describe('generated texts', () => {
 
     it(`${kind} takes them for providers with hostile names`, async () => {
       for (const name of HOSTILE_NAMES) await CHECKS[kind](textOf(kind, 'forward_domain', name));
+    });
+
+    it(`${kind} takes them for providers that send further headers`, async () => {
+      const sent = { ...provider('forward_single', 'App'), headers: FURTHER };
+      const wishes = { outpostUrl: 'http://127.0.0.1:9000', upstream: 'http://localhost:5000', host: undefined };
+      const text = TARGETS[kind](configValues(sent, wishes));
+      for (const name of FURTHER) assert.match(text, new RegExp(name, 'i'));
+      await CHECKS[kind](text);
     });
 
     it(`${kind} takes the files of deploy/`, async () => {

@@ -94,6 +94,21 @@ const CONTROL = /[\u0000-\u0008\u000a-\u001f\u007f]/; // RFC 9110 5.5, a tab is 
 /** One header an administrator may add: name and text value. */
 export type HeaderEntry = readonly [name: string, value: string];
 
+/** @returns why an application may not be sent a header of this name, or `undefined` */
+export function headerNameProblem(name: string): string | undefined {
+  const folded = foldHeaderName(name);
+  if (!TOKEN.test(name)) return 'not a valid header name';
+  if (FORBIDDEN_ADDITIONAL.has(folded)) return 'this header may not be set';
+  return RESERVED_PREFIXES.some((prefix) => folded.startsWith(prefix)) ? 'this name is reserved' : undefined;
+}
+
+/** What JSON holds beside objects and lists, as a header value. @returns `undefined` for these */
+export function scalarText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (value === null) return '';
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+}
+
 /**
  * Turns the attribute `additionalHeaders` into header entries (spec/outpost.md 7.2). Any JSON scalar becomes text.
  * @returns the usable entries and, for the rest, one problem sentence each (no values in it: they may be secret)
@@ -108,19 +123,29 @@ export function parseAdditionalHeaders(value: unknown): { headers: HeaderEntry[]
   const seen = new Set<string>();
   for (const [name, raw] of Object.entries(value)) {
     const folded = foldHeaderName(name);
-    const text = typeof raw === 'string' ? raw : raw === null ? '' : String(raw);
+    const text = scalarText(raw);
     const label = `additionalHeaders.${JSON.stringify(name)}`;
-    if (!TOKEN.test(name)) problems.push(`${label}: not a valid header name`);
-    else if (FORBIDDEN_ADDITIONAL.has(folded)) problems.push(`${label}: this header may not be set`);
-    else if (RESERVED_PREFIXES.some((p) => folded.startsWith(p))) problems.push(`${label}: this name is reserved`);
+    const nameProblem = headerNameProblem(name);
+    if (nameProblem !== undefined) problems.push(`${label}: ${nameProblem}`);
     else if (seen.has(folded)) problems.push(`${label}: the same header is given twice`);
-    else if (typeof raw === 'object' && raw !== null)
-      problems.push(`${label}: the value must be text, a number or true/false`);
+    else if (text === undefined) problems.push(`${label}: the value must be text, a number or true/false`);
     else if (CONTROL.test(text)) problems.push(`${label}: the value contains a control character`);
     else headers.push([name, text]);
     seen.add(folded);
   }
   return { headers, problems };
+}
+
+/**
+ * Basic credentials for an application (RFC 7617), from what two attributes hold (seed 002): without a user name the
+ * e-mail address, without a password an empty one.
+ * @param user any JSON value; texts, numbers, true and false count
+ * @param password likewise
+ */
+export function basicCredentials(user: unknown, password: unknown, email: string): [name: string, value: string] {
+  const text = (value: unknown) => (value === null ? undefined : scalarText(value));
+  const pair = `${text(user) ?? email}:${text(password) ?? ''}`;
+  return ['Authorization', `Basic ${Buffer.from(pair).toString('base64')}`];
 }
 
 /**
@@ -132,7 +157,19 @@ export function headerValue(text: string): string {
   return /[^\u0000-\u007f]/.test(clean) ? Buffer.from(clean, 'utf8').toString('latin1') : clean;
 }
 
-/** Joins a list with the published separator; a pipe inside a name becomes `%7C`, so one name never reads as two. */
-export function joinList(names: readonly string[]): string {
-  return names.map((n) => (n.includes('|') ? n.replaceAll('|', '%7C') : n)).join('|');
+/**
+ * Joins a list, with the published separator unless told otherwise. A separator inside a name is written as in an
+ * address (`%7C`, `%2C`), so one name never reads as two.
+ */
+export function joinList(names: readonly string[], separator: '|' | ',' = '|'): string {
+  const written = separator === '|' ? '%7C' : '%2C';
+  return names.map((n) => (n.includes(separator) ? n.replaceAll(separator, written) : n)).join(separator);
+}
+
+/** `x-test-HEADER` -> `X-Test-Header`, as the published outpost writes names. */
+export function canonicalCase(name: string): string {
+  return name
+    .split('-')
+    .map((part) => part.slice(0, 1).toUpperCase() + part.slice(1).toLowerCase())
+    .join('-');
 }

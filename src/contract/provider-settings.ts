@@ -2,6 +2,8 @@
  * What can be set for a provider beyond the published keys (`/api/v3/providers/proxy/<pk>/gatehouse/`). Our server
  * keeps these settings, tells them to our own outposts, and leaves them out for all others.
  */
+import { HEADER_PRESETS } from './header-presets.ts';
+import type { ClaimHeader, HeaderPreset } from './header-presets.ts';
 
 /** What a path rule does with the requests it matches. */
 export const RULE_EFFECTS = ['public', 'signed_in', 'groups', 'deny'] as const;
@@ -40,6 +42,12 @@ export interface ProviderSettings {
   websocket_origins: string[];
   /** PEM of the authority that signs the application's certificate; empty = the usual ones */
   upstream_ca: string;
+  /** sets of headers sent beside the published ones */
+  header_presets: HeaderPreset[];
+  /** headers with names of one's own; they take the place of a preset's of the same name */
+  header_claims: ClaimHeader[];
+  /** hosts, beside that of `internal_host`, that tokens may lead people to in proxy mode (rules/backend-hosts.ts) */
+  backend_hosts: string[];
 }
 
 export const DEFAULT_PROVIDER_SETTINGS: Readonly<ProviderSettings> = {
@@ -53,6 +61,9 @@ export const DEFAULT_PROVIDER_SETTINGS: Readonly<ProviderSettings> = {
   public_assets: false,
   websocket_origins: [],
   upstream_ca: '',
+  header_presets: [],
+  header_claims: [],
+  backend_hosts: [],
 };
 
 const CHOICES = {
@@ -99,10 +110,23 @@ export function readProviderSettings(value: unknown): { settings: ProviderSettin
     (v) => typeof v === 'string',
     (v) => (settings.upstream_ca = v),
   );
+  take('header_presets', isPresets, (v) => (settings.header_presets = v));
+  take('header_claims', isClaimHeaders, (v) => (settings.header_claims = v));
+  take('backend_hosts', isTexts, (v) => (settings.backend_hosts = v));
   return { settings, problems };
 }
 
 const isTexts = (v: unknown): v is string[] => Array.isArray(v) && v.every((item) => typeof item === 'string');
+
+const isPresets = (v: unknown): v is HeaderPreset[] =>
+  isTexts(v) && v.every((item) => (HEADER_PRESETS as readonly string[]).includes(item));
+
+const isClaimHeaders = (v: unknown): v is ClaimHeader[] =>
+  Array.isArray(v) &&
+  v.every(
+    (item: Partial<ClaimHeader> | null) =>
+      typeof item === 'object' && item !== null && typeof item.name === 'string' && typeof item.claim === 'string',
+  );
 
 const isRuleList = (v: unknown): v is AccessRule[] =>
   Array.isArray(v) &&

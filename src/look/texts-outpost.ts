@@ -131,6 +131,12 @@ const english = {
       what: 'The internal host configured for this application is not an http or https address.',
       todo: 'Correct the internal host of the provider.',
     },
+    'backend-refused': {
+      status: 502,
+      title: 'Bad Gateway',
+      what: 'The identity server names a backend for you that this application does not allow.',
+      todo: 'Add its host to the setting "backend_hosts" of the provider, or correct the scope mapping that names it. The events say which host it is.',
+    },
     'upstream-certificate-expired': {
       status: 502,
       title: 'Bad Gateway',

@@ -131,6 +131,7 @@ export class DataPlane {
       outpost,
       hostBrowser,
       openUpstream: (host: string, verifyTls: boolean, ca: string) => this.#upstreams.open(host, verifyTls, ca),
+      openBackend: (address: string, verifyTls: boolean, ca: string) => this.#upstreams.borrow(address, verifyTls, ca),
     };
     const { state, problems } = buildState(around, providers, this.#services.state);
     this.#services.state = state;

@@ -20,6 +20,7 @@ const { site } = buildSite(providerConfig(), {
   outpost: outpostInstance(),
   hostBrowser: undefined,
   openUpstream: () => assert.fail(),
+  openBackend: () => assert.fail(),
 });
 assert.ok(site);
 const live = new LiveSession(site, {

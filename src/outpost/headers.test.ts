@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { readClaims } from '../contract/claims.ts';
-import { foldHeaderName, IDENTITY_HEADERS, isManagedHeader } from '../contract/headers.ts';
+import { canonicalCase, foldHeaderName, IDENTITY_HEADERS, isManagedHeader } from '../contract/headers.ts';
 import { providerConfig } from './data-plane.test-helper.ts';
-import { anonymousHeaders, canonicalCase, headersFromAttributes, identityHeaders } from './headers.ts';
+import { anonymousHeaders, headersFromAttributes, identityHeaders } from './headers.ts';
 import type { MetaFacts } from './headers.ts';
 import type { Session } from './session/session.ts';
 
@@ -14,6 +14,7 @@ const facts: MetaFacts = {
   provider: 'p',
   application: 'app',
   managed: new Set(['x-team']),
+  sent: [],
 };
 const session = (payload: Record<string, unknown>, extra: Session['extra'] = []): Session => ({
   provider: 1, token: 'a.b.c', claims: readClaims(payload), extra, cursor: { epoch: '', n: 0 }, issuedAt: 0, expiresAt: 1,

@@ -1,11 +1,21 @@
 /** The headers an application or its reverse proxy is given (spec/outpost.md 7). */
-import { foldHeaderName, headerValue, IDENTITY_HEADERS, joinList, LEGACY_HEADERS } from '../contract/headers.ts';
-import type { HeaderEntry } from '../contract/headers.ts';
-import { parseAdditionalHeaders } from '../contract/headers.ts';
 import type { ProxyOutpostConfig } from '../contract/api.ts';
 import type { Claims } from '../contract/claims.ts';
+import type { SentHeader } from '../contract/header-presets.ts';
+import {
+  basicCredentials,
+  canonicalCase,
+  foldHeaderName,
+  headerValue,
+  IDENTITY_HEADERS,
+  joinList,
+  LEGACY_HEADERS,
+  parseAdditionalHeaders,
+} from '../contract/headers.ts';
+import type { HeaderEntry } from '../contract/headers.ts';
 import type { Generation } from '../contract/paths.ts';
 import { OUTPOST_USER_AGENT, PUBLISHED_VERSION } from '../contract/version.ts';
+import { claimValues } from './claim-headers.ts';
 import type { Session } from './session/session.ts';
 
 /** What the headers say about the site itself. */
@@ -14,9 +24,14 @@ export interface MetaFacts {
   readonly outpost: string;
   readonly provider: string;
   readonly application: string;
-  /** folded names of headers operators added for people of this provider */
+  /** folded names of headers operators added for people of this provider, and of those in `sent` */
   readonly managed: ReadonlySet<string>;
+  /** presets of the provider, and its own names with values from claims */
+  readonly sent: readonly SentHeader[];
 }
+
+/** What of it says something about the person. */
+export type PersonFacts = Pick<MetaFacts, 'managed' | 'sent'>;
 
 /** Each generation names the version the way its own release did. */
 const META_VERSION: Readonly<Record<Generation, string>> = {
@@ -29,11 +44,14 @@ const META_VERSION: Readonly<Record<Generation, string>> = {
  * @returns name, value, name, value, … in wire casing; values are safe for Node
  */
 export function identityHeaders(facts: MetaFacts, generation: Generation, session: Session): string[] {
-  return [...personHeaders(facts.managed, generation, session), ...metaHeaders(facts, generation)];
+  return [...personHeaders(facts, generation, session), ...metaHeaders(facts, generation)];
 }
 
-/** What they say about the person: the same at every application of a domain. */
-export function personHeaders(managed: ReadonlySet<string>, generation: Generation, session: Session): string[] {
+/**
+ * What they say about the person: the same at every application of a domain. Of headers with the same name a person's own
+ * comes first, then the provider's, then the older generation's.
+ */
+export function personHeaders(facts: PersonFacts, generation: Generation, session: Session): string[] {
   const { claims } = session;
   const groups = joinList(claims.groups);
   const values = [
@@ -51,6 +69,11 @@ export function personHeaders(managed: ReadonlySet<string>, generation: Generati
     flat.push(canonicalCase(name), headerValue(value));
     given.add(foldHeaderName(name));
   }
+  const sent = claimValues(facts.sent, session.token);
+  facts.sent.forEach(({ name, folded }, i) => {
+    if (!given.has(folded)) flat.push(name, sent[i] ?? '');
+    given.add(folded);
+  });
   if (generation === 'akprox') {
     const legacy = [claims.preferred_username, groups, claims.email, claims.preferred_username, claims.sub];
     LEGACY_HEADERS.forEach((name, i) => {
@@ -58,7 +81,7 @@ export function personHeaders(managed: ReadonlySet<string>, generation: Generati
       given.add(foldHeaderName(name));
     });
   }
-  pushEmpty(flat, managed, given);
+  pushEmpty(flat, facts.managed, given);
   return flat;
 }
 
@@ -83,26 +106,19 @@ function pushEmpty(flat: string[], managed: ReadonlySet<string>, given: Readonly
   for (const name of managed) if (!given.has(name)) flat.push(canonicalCase(name), '');
 }
 
-/** `x-test-HEADER` -> `X-Test-Header`, as the published outpost writes names. */
-export function canonicalCase(name: string): string {
-  return name
-    .split('-')
-    .map((part) => part.slice(0, 1).toUpperCase() + part.slice(1).toLowerCase())
-    .join('-');
-}
-
 /**
  * Headers of a person whose token carries the attributes itself, i.e. one of a server that is not ours
  * (spec/outpost.md 7.2, seed 002: without a password attribute the password is empty).
  */
-export function headersFromAttributes(provider: ProxyOutpostConfig, claims: Claims): HeaderEntry[] {
+export function headersFromAttributes(provider: ProxyOutpostConfig, claims: Claims): readonly HeaderEntry[] {
   const attributes = claims.ak_proxy.user_attributes;
   const { headers } = parseAdditionalHeaders(attributes['additionalHeaders']);
   const named = headers.some(([name]) => foldHeaderName(name) === 'authorization');
   if (!provider.basic_auth_enabled || named) return headers;
-  const user = scalar(attributes[provider.basic_auth_user_attribute]) ?? claims.email;
-  const password = scalar(attributes[provider.basic_auth_password_attribute]) ?? '';
-  return [['Authorization', `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`], ...headers];
+  const credentials = basicCredentials(
+    attributes[provider.basic_auth_user_attribute],
+    attributes[provider.basic_auth_password_attribute],
+    claims.email,
+  );
+  return [credentials, ...headers];
 }
-
-const scalar = (v: unknown) => (typeof v === 'string' ? v : typeof v === 'number' ? String(v) : undefined);

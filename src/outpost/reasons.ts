@@ -33,6 +33,7 @@ export const REASONS = {
   'credentials-limited': 'too many wrong credentials from this address, or for this account from there',
   'credentials-unchecked': 'credentials that could not be verified: the identity server cannot be asked',
   'upstream-unusable': 'the internal host of the application cannot be used',
+  'backend-refused': 'the token names a backend, or a Host, that the provider does not allow',
   'upstream-failed': 'the application could not be reached',
   'websocket-origin': 'a page of another origin tried to open a WebSocket',
   'login-failed': 'a login that did not end well; the page and the log say how',

@@ -3,15 +3,22 @@ import assert from 'node:assert/strict';
 import { foldHeaderName, IDENTITY_HEADERS, LEGACY_HEADERS } from '../../src/contract/headers.ts';
 import { ask, one, story, type Pair } from './support/ask.ts';
 import type { Case } from './support/case.ts';
-import { enter, type Env } from './support/env.ts';
+import { enter, SENT_HEADERS, type Env } from './support/env.ts';
 import { delivered, FORWARD, MODES } from './support/modes.ts';
 import { allowed, marker, passes, refused, unseen, values, without } from './support/verify.ts';
 import { speak } from './support/wire.ts';
 
 const FORGED = 'forged-by-client';
 
-/** `X-Team` is eve's own extra header (attribute additionalHeaders), so it is managed too. */
-const MANAGED = [...IDENTITY_HEADERS, ...LEGACY_HEADERS, 'X-Team', 'X-Gatehouse-Peer', 'X-Authentik-Anything'];
+/** `X-Team` is eve's own extra header (attribute additionalHeaders); further ones are those of presets and own names. */
+const MANAGED = [
+  ...IDENTITY_HEADERS,
+  ...LEGACY_HEADERS,
+  ...SENT_HEADERS,
+  'X-Team',
+  'X-Gatehouse-Peer',
+  'X-Authentik-Anything',
+];
 
 /** Every character a header name may have that applications may read as a dash (RFC 9110 5.6.2). */
 const SEPARATORS = ['-', '_', '.', '~', '!', '#', '$', '%', '&', "'", '*', '+', '^', '`', '|'];
@@ -58,6 +65,7 @@ async function eveHeaders(env: Env, headers: readonly Pair[]): Promise<void> {
     assert.equal(found.length, 1, `${name} arrived ${found.length} times: ${story(answer)}`);
   }
   assert.deepEqual(values(got, 'X-Authentik-Username'), ['eve'], story(answer));
+  assert.deepEqual(values(got, 'Remote-User'), ['eve'], story(answer));
   assert.equal(values(got, 'X-Forwarded-Host').length, 1, story(answer));
 }
 
@@ -101,6 +109,7 @@ export const cases: Case[] = [
         ['Connection', 'close'],
         ['Connection', 'X-AUTHENTIK-JWT'],
       ]);
+      await eveHeaders(env, [['Connection', `close, ${SENT_HEADERS.join(', ')}`]]);
     },
   },
   {
@@ -116,7 +125,8 @@ export const cases: Case[] = [
             continue;
           }
           allowed(answer);
-          const names = mode.older === true ? [...IDENTITY_HEADERS, ...LEGACY_HEADERS] : IDENTITY_HEADERS;
+          const older = mode.older === true ? LEGACY_HEADERS : [];
+          const names = new Set([...IDENTITY_HEADERS, ...SENT_HEADERS, ...older]);
           for (const name of names) {
             const found = values(answer.pairs, name);
             assert.equal(found.length, 1, `${name} ${found.length} times: ${story(answer)}`);

@@ -11,6 +11,12 @@ export const requestSwitches: readonly Switch[] = [
   },
   {
     rule: 'A',
+    title: 'headers of presets and own names are not managed',
+    edits: [edit('outpost/sites/site.ts', 'for (const { folded } of sent) managed.add(folded);', '')],
+    noticed: ['A1', 'A4'],
+  },
+  {
+    rule: 'A',
     title: 'names of additional headers are not managed',
     edits: [
       edit(
@@ -33,8 +39,8 @@ export const requestSwitches: readonly Switch[] = [
     edits: [
       edit(
         'contract/headers.ts',
-        'if (!TOKEN.test(name))',
-        'if (TOKEN.test(name)) headers.push([name, text]);\n    else if (!TOKEN.test(name))',
+        'if (nameProblem !== undefined)',
+        "if (TOKEN.test(name)) headers.push([name, text ?? '']);\n    else if (nameProblem !== undefined)",
       ),
     ],
     noticed: ['A5'],
@@ -45,8 +51,8 @@ export const requestSwitches: readonly Switch[] = [
     edits: [
       edit(
         'contract/headers.ts',
-        "names.map((n) => (n.includes('|') ? n.replaceAll('|', '%7C') : n)).join('|')",
-        "names.join('|')",
+        'names.map((n) => (n.includes(separator) ? n.replaceAll(separator, written) : n)).join(separator)',
+        'names.join(separator)',
       ),
     ],
     noticed: ['A6'],

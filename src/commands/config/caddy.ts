@@ -1,7 +1,7 @@
 /** Caddy: `forward_auth` (spec/outpost.md 20.3). */
 import { IDENTITY_HEADERS } from '../../contract/headers.ts';
 import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
-import { REMOVED } from './headers.ts';
+import { removedHeaders } from './headers.ts';
 import { intro } from './intro.ts';
 import type { Address, ConfigValues } from './values.ts';
 
@@ -34,11 +34,14 @@ const QUESTION = `${OUTPOST_PREFIX}${QUESTION_PATH}`;
  * between them that applications are known to take for another.
  */
 const spellings = (name: string) => {
-  const words = name.split('-').slice(-2);
-  return ['-', '_', '.'].map((character) => `*${words.join(character)}`);
+  const words = name.split('-');
+  const beginning = words.length > 2 ? '*' : '';
+  return [...new Set(['-', '_', '.'].map((character) => beginning + words.slice(-2).join(character)))];
 };
 
-function applicationSite({ application, outpost, upstream, basicAuth }: ConfigValues): string[] {
+function applicationSite(values: ConfigValues): string[] {
+  const { application, outpost, upstream, basicAuth, headers } = values;
+  const others = [...removedHeaders(values), ...headers];
   return [
     `${application.origin} {`,
     '\t# In this order: Caddy sorts directives outside of "route".',
@@ -54,13 +57,13 @@ function applicationSite({ application, outpost, upstream, basicAuth }: ConfigVa
     '\t\t# Nobody but Gatehouse says who somebody is, in whatever spelling.',
     '\t\trequest_header -*Authentik*',
     '\t\trequest_header -*Gatehouse*',
-    ...REMOVED.flatMap(spellings).map((name) => `\t\trequest_header -${name}`),
+    ...others.flatMap(spellings).map((name) => `\t\trequest_header -${name}`),
     '',
     '\t\t# Ask; anything but a yes goes to the visitor as it is. Capitals matter here.',
     `\t\tforward_auth ${outpost.origin} {`,
     `\t\t\turi ${QUESTION}/caddy`,
     ...(outpost.scheme === 'https' ? ['\t\t\theader_up Host {hostport}'] : []),
-    `\t\t\tcopy_headers ${IDENTITY_HEADERS.join(' ')}`,
+    `\t\t\tcopy_headers ${[...IDENTITY_HEADERS, ...headers].join(' ')}`,
     '\t\t\t# Credentials for the application (basic_auth_enabled of the provider), and headers of your own:',
     `\t\t\t${basicAuth ? '' : '# '}copy_headers Authorization`,
     '\t\t\t# Only if something you run stands in front of Caddy: its addresses.',

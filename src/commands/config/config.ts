@@ -2,6 +2,8 @@
 import { PROVIDER_MODES } from '../../contract/api.ts';
 import type { ProviderMode } from '../../contract/api.ts';
 import { CodedError } from '../../contract/errors.ts';
+import { sentHeaders } from '../../contract/header-presets.ts';
+import { readProviderSettings } from '../../contract/provider-settings.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { apiAccess, ApiClient } from '../api-client.ts';
 import { TARGETS } from './targets.ts';
@@ -26,7 +28,11 @@ export async function configText(settings: Settings, request: ConfigRequest): Pr
   const client = new ApiClient(apiAccess(settings));
   try {
     const list = `providers/proxy/?name__iexact=${encodeURIComponent(request.provider)}`;
-    const provider = readProvider(await client.named(list, request.provider));
+    const found = await client.named(list, request.provider);
+    const { settings: beyond } = readProviderSettings(
+      await client.get(`providers/proxy/${Number(found['pk'])}/gatehouse/`),
+    );
+    const provider = { ...readProvider(found), headers: sentHeaders(beyond).map(({ name }) => name) };
     const outpostUrl = request.outpostUrl ?? `http://localhost:${settings.listen.http[0]?.port ?? 9000}`;
     return TARGETS[request.target](configValues(provider, { ...request, outpostUrl }));
   } finally {

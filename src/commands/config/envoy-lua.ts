@@ -3,13 +3,15 @@
 /**
  * Removes every header that, with other characters than letters and digits taken as `-`, has a name of ours, or names
  * another address than the one asked for.
+ * @param headers further ones the provider sends: letters, digits and `-`
  */
-export const STRIP_NAMES_LUA: readonly string[] = [
+export const stripNamesLua = (headers: readonly string[]): readonly string[] => [
   'local removed = {',
   '  ["x-auth-username"] = true, ["x-auth-groups"] = true, ["x-forwarded-email"] = true,',
   '  ["x-forwarded-preferred-username"] = true, ["x-forwarded-user"] = true,',
   '  ["x-original-url"] = true, ["x-original-uri"] = true, ["x-original-method"] = true, ["x-rewrite-url"] = true,',
   '  ["x-forwarded-host"] = true, ["x-forwarded-uri"] = true, ["x-forwarded-method"] = true,',
+  ...headers.map((name) => `  ["${name.toLowerCase()}"] = true,`),
   '}',
   'function envoy_on_request(request)',
   '  local names = {}',

@@ -1,6 +1,6 @@
 /** Envoy: the HTTP form of ext_authz (spec/outpost.md 20.4). */
 import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
-import { STRIP_COOKIES_LUA, STRIP_NAMES_LUA } from './envoy-lua.ts';
+import { STRIP_COOKIES_LUA, stripNamesLua } from './envoy-lua.ts';
 import { intro } from './intro.ts';
 import type { Address, ConfigValues } from './values.ts';
 
@@ -40,7 +40,9 @@ function listener(values: ConfigValues): string[] {
     '                  virtual_hosts:',
     ...indent(20, virtualHosts(values)),
     '                http_filters:',
-    ...(values.mode === 'proxy' ? [] : indent(18, [...namesFilter, ...questionFilter(values), ...cookiesFilter])),
+    ...(values.mode === 'proxy'
+      ? []
+      : indent(18, [...namesFilter(values), ...questionFilter(values), ...cookiesFilter])),
     '                  - name: envoy.filters.http.router',
     '                    typed_config:',
     `                      '@type': ${API}.filters.http.router.v3.Router`,
@@ -116,11 +118,12 @@ const lua = (name: string, why: string, source: readonly string[]) => [
   ...indent(8, source),
 ];
 
-const namesFilter = lua(
-  'gatehouse.names',
-  'Nobody but Gatehouse says who somebody is, and nobody but Envoy which address is asked for, in whatever spelling.',
-  STRIP_NAMES_LUA,
-);
+const namesFilter = ({ headers }: ConfigValues) =>
+  lua(
+    'gatehouse.names',
+    'Nobody but Gatehouse says who somebody is, and nobody but Envoy which address is asked for, in whatever spelling.',
+    stripNamesLua(headers),
+  );
 const cookiesFilter = lua('gatehouse.cookies', 'The application does not need our cookies.', STRIP_COOKIES_LUA);
 
 /** What of the visitor's request decides; Envoy adds host, method, path and Authorization itself. */
@@ -130,7 +133,7 @@ const ASKED_WITH = [
   ...['sec-websocket-version', 'x-forwarded-for', 'x-forwarded-proto', 'x-requested-with'],
 ];
 
-function questionFilter({ outpost, basicAuth }: ConfigValues): string[] {
+function questionFilter({ outpost, basicAuth, headers }: ConfigValues): string[] {
   return [
     '# Ask; anything but 200 goes to the visitor as it is, and no answer is a no.',
     '- name: envoy.filters.http.ext_authz',
@@ -155,6 +158,7 @@ function questionFilter({ outpost, basicAuth }: ConfigValues): string[] {
     '        allowed_upstream_headers:',
     '          patterns:',
     '            - { prefix: x-authentik-, ignore_case: true }',
+    ...headers.map((name) => `            - { exact: ${name.toLowerCase()}, ignore_case: true }`),
     ...(basicAuth ? ['            - { exact: authorization, ignore_case: true }'] : []),
     '        allowed_client_headers_on_success:',
     '          patterns:',

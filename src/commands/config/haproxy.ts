@@ -72,11 +72,11 @@ function frontend({ mode, slug, application, login }: ConfigValues): string[] {
   ];
 }
 
-const applicationBackend = ({ slug, upstream, basicAuth }: ConfigValues) => [
+const applicationBackend = ({ slug, upstream, basicAuth, headers }: ConfigValues) => [
   `backend app-${slug}`,
   '    # Headers of the answer for the application, beside X-authentik-*: credentials (basic_auth_enabled of the provider)',
   '    # and headers of your own (additionalHeaders).',
-  `    ${basicAuth ? '' : '# '}http-request set-var(txn.gatehouse_headers) str("Authorization")`,
+  `    ${named(basicAuth, headers)}`,
   '    # Ask; unless the answer is yes, nothing gets through. The two lines belong together.',
   '    http-request lua.gatehouse abns@gatehouse',
   '    http-request deny unless { var(txn.gatehouse) -m str allow }',
@@ -84,6 +84,13 @@ const applicationBackend = ({ slug, upstream, basicAuth }: ConfigValues) => [
   `    server app ${server(upstream)}`,
   '',
 ];
+
+/** A list, so that one line names all. */
+function named(basicAuth: boolean, headers: readonly string[]): string {
+  const names = [...(basicAuth ? ['Authorization'] : []), ...headers];
+  const line = (list: readonly string[]) => `http-request set-var(txn.gatehouse_headers) str("${list.join(', ')}")`;
+  return names.length === 0 ? `# ${line(['Authorization'])}` : line(names);
+}
 
 const gatehouse = ({ mode, outpost }: ConfigValues) => [
   'backend gatehouse',

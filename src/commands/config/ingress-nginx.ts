@@ -1,6 +1,6 @@
 /** ingress-nginx in Kubernetes (spec/outpost.md 20.1). */
 import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
-import { COPIED, OWN_COOKIE, REMOVED } from './headers.ts';
+import { COPIED, OWN_COOKIE, removedHeaders } from './headers.ts';
 import { intro } from './intro.ts';
 import { clusterOrigin, serviceOf } from './kubernetes.ts';
 import type { Service } from './kubernetes.ts';
@@ -43,21 +43,21 @@ const OWN_PATHS: readonly string[] = ['/start', '/callback', '/sign_out'].map((p
 const HTTPS_BACKEND = "nginx.ingress.kubernetes.io/backend-protocol: 'HTTPS'";
 
 /** `set` and `if` in place of `map`, which a snippet cannot hold. */
-export const cookieSnippet: readonly string[] = [
+export const cookieSnippet = (values: Pick<ConfigValues, 'headers'>): readonly string[] => [
   'set $gatehouse_cookie $http_cookie;',
   ...[1, 2, 3].map(
     (step) =>
       `if ($gatehouse_cookie ~ "^(?<gh_before_${step}>|.*?; )(?:${OWN_COOKIE}(?:; |$))+(?<gh_after_${step}>.*)$") { set $gatehouse_cookie "$gh_before_${step}$gh_after_${step}"; }`,
   ),
   'proxy_set_header Cookie $gatehouse_cookie;',
-  ...REMOVED.map((name) => `proxy_set_header ${name} '';`),
+  ...removedHeaders(values).map((name) => `proxy_set_header ${name} '';`),
 ];
 
 function applicationIngress(values: ConfigValues, gatehouse: Service): string[] {
   const { application, login, mode, outpost, upstream, slug, basicAuth } = values;
   const question = clusterOrigin(outpost.scheme, gatehouse);
   const start = (mode === 'forward_domain' ? login : application).origin;
-  const copied = ['Set-Cookie', ...COPIED, ...(basicAuth ? ['Authorization'] : [])];
+  const copied = ['Set-Cookie', ...COPIED, ...values.headers, ...(basicAuth ? ['Authorization'] : [])];
   const annotation = (name: string, value: string) => `nginx.ingress.kubernetes.io/${name}: ${value}`;
   return [
     '# The two snippets are switched off in ingress-nginx from 1.9 on, unless its ConfigMap says',
@@ -76,7 +76,7 @@ function applicationIngress(values: ConfigValues, gatehouse: Service): string[] 
         annotation('auth-snippet', '|'),
         ...questionSnippet.map((line) => `  ${line}`),
         annotation('configuration-snippet', '|'),
-        ...cookieSnippet.map((line) => `  ${line}`),
+        ...cookieSnippet(values).map((line) => `  ${line}`),
         annotation('proxy-buffering', "'off'"),
         annotation('proxy-buffer-size', "'32k'"),
         annotation('proxy-buffers-number', "'8'"),

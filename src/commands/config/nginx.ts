@@ -1,6 +1,6 @@
 /** nginx as a program of its own: `auth_request` (spec/outpost.md 20.1). */
 import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
-import { COPIED, OWN_COOKIE, REMOVED } from './headers.ts';
+import { asVariable, COPIED, OWN_COOKIE, removedHeaders } from './headers.ts';
 import { intro } from './intro.ts';
 import type { Address, ConfigValues } from './values.ts';
 
@@ -116,7 +116,14 @@ const toGatehouse = [
   '        proxy_set_header Content-Length "";',
 ];
 
-const variable = (header: string) => header.slice(2).toLowerCase().replaceAll('-', '_');
+const variable = (header: string) => asVariable(header.slice(2));
+
+/** Presets and names of one's own. nginx has variables such as $remote_user itself. */
+const furtherHeaders = ({ headers }: ConfigValues) =>
+  headers.flatMap((name) => [
+    `        auth_request_set $gatehouse_header_${asVariable(name)} $upstream_http_${asVariable(name)};`,
+    `        proxy_set_header ${name} $gatehouse_header_${asVariable(name)};`,
+  ]);
 
 function applicationServer(values: ConfigValues): string {
   const { outpost, upstream } = values;
@@ -147,13 +154,14 @@ function applicationServer(values: ConfigValues): string {
     '        # one from the application (the token is large), give it the value "" instead of leaving it out.',
     ...COPIED.map((name) => `        auth_request_set $${variable(name)} $upstream_http_x_${variable(name)};`),
     ...COPIED.map((name) => `        proxy_set_header ${name} $${variable(name)};`),
+    ...furtherHeaders(values),
     '',
     '        # Credentials for the application itself (basic_auth_enabled of the provider). Headers of your own',
     '        # (additionalHeaders) need two lines like these.',
     ...authorization,
     '',
     '        # Names of the older generation, which nobody sets here, and addresses that some frameworks would open instead.',
-    ...REMOVED.map((name) => `        proxy_set_header ${name} "";`),
+    ...removedHeaders(values).map((name) => `        proxy_set_header ${name} "";`),
     '    }',
     '',
     '    # The question. Only nginx itself may ask: the answer holds credentials, which no script of a page may read.',

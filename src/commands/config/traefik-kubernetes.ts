@@ -3,8 +3,8 @@ import { intro } from './intro.ts';
 import { clusterOrigin, serviceOf } from './kubernetes.ts';
 import type { Service } from './kubernetes.ts';
 import {
-  ANSWER_HEADERS_REGEX,
   answerHeaders,
+  answerHeadersRegex,
   applicationRule,
   COOKIE_COMMENT,
   loginRule,
@@ -45,7 +45,7 @@ function middleware(values: ConfigValues): string[] {
     '    authResponseHeaders:',
     ...answerHeaders(values).map((name) => `      - ${name}`),
     '    # Other spellings of the same names, which a visitor could send.',
-    `    authResponseHeadersRegex: '${ANSWER_HEADERS_REGEX}'`,
+    `    authResponseHeadersRegex: '${answerHeadersRegex(values)}'`,
   ];
 }
 

@@ -1,8 +1,8 @@
 /** Traefik by labels of containers, as in a compose file. */
 import { intro } from './intro.ts';
 import {
-  ANSWER_HEADERS_REGEX,
   answerHeaders,
+  answerHeadersRegex,
   applicationRule,
   COOKIE_COMMENT,
   loginRule,
@@ -56,7 +56,7 @@ function applicationService(values: ConfigValues): string[] {
     ...COOKIE_COMMENT.map((line) => `      ${line}`),
     label(`${at}.authResponseHeaders`, answerHeaders(values).join(',')),
     '      # Other spellings of the same names, which a visitor could send.',
-    label(`${at}.authResponseHeadersRegex`, ANSWER_HEADERS_REGEX),
+    label(`${at}.authResponseHeadersRegex`, answerHeadersRegex(values)),
   ];
 }
 

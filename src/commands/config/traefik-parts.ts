@@ -11,9 +11,10 @@ export const questionAddress = ({ outpost }: ConfigValues): string =>
   `${outpost.origin}${OUTPOST_PREFIX}${QUESTION_PATH}/traefik?strip-cookies`;
 
 /** Headers of the answer that replace those of the visitor. */
-export const answerHeaders = ({ basicAuth }: ConfigValues): string[] => [
+export const answerHeaders = ({ basicAuth, headers }: ConfigValues): string[] => [
   'Cookie',
   ...COPIED,
+  ...headers,
   ...(basicAuth ? ['Authorization'] : []),
 ];
 
@@ -21,9 +22,14 @@ export const answerHeaders = ({ basicAuth }: ConfigValues): string[] => [
  * Every spelling of our names, and of those that other texts remove one by one: whatever matches is removed before the
  * answer's own are set. Go's syntax, without braces (the file is a template).
  */
-export const ANSWER_HEADERS_REGEX = `(?i)^x[^a-z0-9]((authentik|gatehouse)[^a-z0-9]|(${REMOVED.map((name) =>
-  name.toLowerCase().split('-').slice(1).join('[^a-z0-9]'),
-).join('|')})$)`;
+export function answerHeadersRegex({ headers }: Pick<ConfigValues, 'headers'>): string {
+  const removed = REMOVED.map((name) => anySpelling(name.toLowerCase().split('-').slice(1))).join('|');
+  const further = headers.map((name) => `|^${anySpelling(name.toLowerCase().split('-'))}$`).join('');
+  return `(?i)^x[^a-z0-9]((authentik|gatehouse)[^a-z0-9]|(${removed})$)${further}`;
+}
+
+const anySpelling = (words: readonly string[]) => words.join('[^a-z0-9]');
+
 export const applicationRule = ({ application }: ConfigValues): string => `Host(\`${application.host}\`)`;
 
 /**

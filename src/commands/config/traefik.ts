@@ -1,8 +1,8 @@
 /** Traefik's file provider. Traefik runs such a file through a template engine: values hold no braces. */
 import { intro } from './intro.ts';
 import {
-  ANSWER_HEADERS_REGEX,
   answerHeaders,
+  answerHeadersRegex,
   applicationRule,
   COOKIE_COMMENT,
   loginRule,
@@ -62,7 +62,7 @@ const middleware = (values: ConfigValues) => [
   '        authResponseHeaders:',
   ...answerHeaders(values).map((name) => `          - ${name}`),
   '        # Other spellings of the same names, which a visitor could send.',
-  `        authResponseHeadersRegex: '${ANSWER_HEADERS_REGEX}'`,
+  `        authResponseHeadersRegex: '${answerHeadersRegex(values)}'`,
 ];
 
 const service = (name: string, { origin }: Address) => [

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { TARGETS } from './targets.ts';
+import { answerHeadersRegex } from './traefik-parts.ts';
 import { configValues, forComment, forIdentifier, readAddress, readDomain } from './values.ts';
 import type { ProviderAnswer } from './values.ts';
 
@@ -97,6 +99,32 @@ describe('addresses in configurations', () => {
     for (const bad of ['', '.', 'a b', 'a;b', '[::1]', 'a"b', 'a..b']) {
       assert.throws(() => readDomain(bad), { code: 'config-address' });
     }
+  });
+});
+
+describe('headers in configurations', () => {
+  const named = (...headers: string[]) => configValues({ ...PROVIDER, headers }, WISHES);
+
+  it('are names and nothing else', () => {
+    assert.deepEqual(named('remote-user').headers, ['Remote-User']);
+    for (const bad of ['a b', 'a"b', 'a\nb', 'a;b', 'a_b', '', '${x}', 'a{b}']) {
+      assert.throws(() => named(bad), { code: 'config-header' }, bad);
+    }
+  });
+
+  it('are copied, and not removed as well', () => {
+    const values = named('X-Forwarded-User', 'Remote-User');
+    for (const [target, write] of Object.entries(TARGETS)) {
+      const text = write({ ...values, mode: 'forward_single' });
+      assert.match(text, /remote-user/i, target);
+      assert.doesNotMatch(text, /proxy_set_header X-Forwarded-User ["']{2};/, target);
+    }
+  });
+
+  it('are replaced in other spellings too, where Traefik asks', () => {
+    const regex = new RegExp(answerHeadersRegex(named('Remote-User')).slice('(?i)'.length), 'i');
+    for (const name of ['Remote-User', 'remote_user', 'Remote.User', 'X_Authentik_Uid']) assert.match(name, regex);
+    for (const name of ['Remote-Users', 'My-Remote-User', 'RemoteUser']) assert.doesNotMatch(name, regex);
   });
 });
 

@@ -6,6 +6,7 @@
 import { isIPv6 } from 'node:net';
 import type { ProviderMode } from '../../contract/api.ts';
 import { CodedError } from '../../contract/errors.ts';
+import { canonicalCase } from '../../contract/headers.ts';
 
 /** An address without path, made of letters, digits and `.:-_[]` only. */
 export interface Address {
@@ -37,6 +38,8 @@ export interface ConfigValues {
   upstream: Address;
   /** the provider sends credentials to the application */
   basicAuth: boolean;
+  /** further headers the provider sends, in wire casing: letters, digits and `-` only */
+  headers: readonly string[];
 }
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
@@ -105,6 +108,8 @@ export interface ProviderAnswer {
   internal_host: string;
   cookie_domain: string;
   basic_auth_enabled: boolean;
+  /** names of the headers it sends beside the published ones (contract/header-presets.ts); none when left out */
+  headers?: readonly string[];
 }
 
 /** What the person who runs the command adds. */
@@ -132,7 +137,14 @@ export function configValues(provider: ProviderAnswer, wishes: Wishes): ConfigVa
     outpost: readAddress(wishes.outpostUrl, '--outpost-url'),
     upstream: readAddress(wishes.upstream ?? origin(upstream), '--upstream'),
     basicAuth: provider.basic_auth_enabled,
+    headers: (provider.headers ?? []).map(readHeaderName),
   };
+}
+
+/** @throws CodedError `config-header` for a name that could mean more than a name */
+function readHeaderName(name: string): string {
+  if (/^[A-Za-z][A-Za-z0-9-]{0,99}$/.test(name)) return canonicalCase(name);
+  throw new CodedError('config-header', 400, `A header of the provider cannot be written: ${JSON.stringify(name)}.`);
 }
 
 const EXAMPLE_UPSTREAM = 'http://localhost:5000';

@@ -13,6 +13,7 @@ import { preflightAnswer } from '../preflight.ts';
 import { carry } from '../proxy/carry.ts';
 import { NO_IDENTITY } from '../proxy/target.ts';
 import type { ProxyTarget } from '../proxy/target.ts';
+import { refuseBackend } from './refused-backend.ts';
 import { carryUpgrade } from '../proxy/upgrade.ts';
 import { originAllowed } from '../proxy/websocket-origin.ts';
 import type { Reason } from '../reasons.ts';
@@ -52,11 +53,14 @@ export function answerProxyMode(exchange: Exchange, site: Site, identity: Identi
   report(exchange, decision.reason, site);
 }
 
-/** What is under way is decided once more with fresh claims, and by the rules there are then. */
+/** What is under way is decided once more with fresh claims, and by the rules there are then, and only for the same backend. */
 function mayGoOn(services: Services, site: Site, input: DecisionInput): MayGoOn {
+  const began = input.identity.kind === 'person' ? input.identity.live.session.claims.ak_proxy.backend_override : '';
   return (live) => {
     const current = services.state?.sites.get(site.pk);
     if (current === undefined || current.mode !== 'proxy') return false;
+    const { ak_proxy } = live.session.claims;
+    if (ak_proxy.backend_override !== began || !current.backends.allows(ak_proxy)) return false;
     const identity: Identity = { kind: 'person', reason: 'session', live, setCookies: [] };
     return decide({ ...input, identity, rules: current.rules, renew: false }).verdict === 'allow';
   };
@@ -72,20 +76,21 @@ function pass(
 ): void {
   const { req, res, request, services, upgrade } = exchange;
   const { live } = decision;
-  const { upstream } = site;
-  if (upstream === undefined) {
+  if (site.upstream === undefined) {
     sendProblem(exchange, 'upstream-unusable', { site });
     return report(exchange, 'upstream-unusable', site, live?.user);
   }
+  const backend = site.backends.find(live?.session.claims.ak_proxy, site.upstream);
+  if (backend === undefined) return refuseBackend(exchange, site, live);
   if (upgrade !== undefined && !originAllowed(request.rawHeaders, site.external.origin, site.websocketOrigins)) {
     sendProblem(exchange, 'websocket-origin', { site });
     return report(exchange, 'websocket-origin', site, live?.user);
   }
   let { reason }: { reason: Reason } = decision;
   const target: ProxyTarget = {
-    upstream,
+    upstream: backend.upstream,
     rawTarget: request.rawTarget,
-    host: site.hostHeader === 'original' ? request.host : upstream.authority,
+    host: backend.host ?? (site.hostHeader === 'original' ? request.host : backend.upstream.authority),
     originalHost: request.host,
     scheme: request.scheme,
     peer: request.peer,
@@ -94,7 +99,7 @@ function pass(
     managed: consumed ? site.removedWithCredentials : site.removed,
     setCookies: decision.setCookies,
     limits: services.carryLimits,
-    ...(site.hostHeader === 'backend' ? { rewriteTo: site.external.origin } : {}),
+    ...(site.hostHeader === 'backend' || backend.host !== undefined ? { rewriteTo: site.external.origin } : {}),
     onFailure: (_req, _res, error) => {
       reason = 'upstream-failed';
       sendCodedError(exchange, error, { site });
@@ -102,7 +107,7 @@ function pass(
     onDone: (outcome) => {
       services.openAnswers.delete(res);
       const seconds = outcome.duration / 1000;
-      services.metrics.upstream(request.method, request.scheme, site.external.host, upstream.authority, seconds);
+      services.metrics.upstream(request.method, request.scheme, site.external.host, backend.label, seconds);
       report(exchange, reason, site, live?.user, 'app', outcome.bytes || undefined);
     },
   };

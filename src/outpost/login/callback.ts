@@ -18,6 +18,7 @@ import { diagnoseCallback } from './diagnosis.ts';
 import { noteLogin } from './loop-guard.ts';
 import { authorizationError, readCallback, redeem } from './redeem.ts';
 import { checkReturnAddress } from './return-address.ts';
+import { reportSkippedHeaders } from './skipped-headers.ts';
 
 /** How often a login whose attempt is gone starts over by itself. */
 const MAX_ROUNDS = 1;
@@ -70,6 +71,7 @@ export async function callback(
     return report(exchange, refusal === 'access_denied' ? 'access-denied' : 'login-failed', site);
   }
 
+  reportSkippedHeaders(exchange, site, session.claims);
   const sealedSession = await site.cookie.seal(session);
   if (sealedSession === undefined || headerBytes(site, generation, session) > MAX_HEADER_BYTES) {
     tooLarge(exchange, site, session, setCookies);

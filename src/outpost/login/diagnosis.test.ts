@@ -5,7 +5,12 @@ import { buildSite } from '../sites/site.ts';
 import { diagnoseCallback, diagnoseLoop } from './diagnosis.ts';
 
 const siteOf = (external_host: string, cookie_domain = '') => {
-  const around = { outpost: outpostInstance(), hostBrowser: undefined, openUpstream: () => assert.fail() };
+  const around = {
+    outpost: outpostInstance(),
+    hostBrowser: undefined,
+    openUpstream: () => assert.fail(),
+    openBackend: () => assert.fail(),
+  };
   const { site } = buildSite(providerConfig({ external_host, cookie_domain }), around);
   assert.ok(site);
   return site;

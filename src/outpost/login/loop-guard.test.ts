@@ -5,7 +5,12 @@ import { buildSite } from '../sites/site.ts';
 import { isLooping, noteLogin } from './loop-guard.ts';
 
 const siteOf = (access_token_validity: number) => {
-  const around = { outpost: outpostInstance(), hostBrowser: undefined, openUpstream: () => assert.fail() };
+  const around = {
+    outpost: outpostInstance(),
+    hostBrowser: undefined,
+    openUpstream: () => assert.fail(),
+    openBackend: () => assert.fail(),
+  };
   const { site } = buildSite(providerConfig({ access_token_validity }), around);
   assert.ok(site);
   return site;

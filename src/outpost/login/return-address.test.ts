@@ -8,7 +8,12 @@ import type { Site } from '../sites/site.ts';
 import { checkReturnAddress, readReturnAddress } from './return-address.ts';
 
 function siteAt(external_host: string, over: Partial<ProxyOutpostConfig> = {}): Site {
-  const around = { outpost: outpostInstance(), hostBrowser: undefined, openUpstream: () => assert.fail() };
+  const around = {
+    outpost: outpostInstance(),
+    hostBrowser: undefined,
+    openUpstream: () => assert.fail(),
+    openBackend: () => assert.fail(),
+  };
   const { site } = buildSite(providerConfig({ external_host, ...over }), around);
   assert.ok(site);
   return site;

@@ -29,7 +29,8 @@ export function responseHeaders(raw: readonly string[], target: ResponseIngredie
     if (lower === 'content-length' && !framed) continue;
     if (lower === 'set-cookie') {
       if (isOwnCookie(value.split('=', 1)[0]!)) continue;
-      if (target.rewriteTo !== undefined) value = rewriteCookieDomain(value, target.upstream, target.rewriteTo);
+      if (target.rewriteTo !== undefined)
+        value = rewriteCookieDomain(value, target.upstream, target.rewriteTo, target.host);
     } else if (target.rewriteTo !== undefined && (lower === 'location' || lower === 'content-location')) {
       value = rewriteAddress(value, target.upstream, target.host, target.rewriteTo);
     }
@@ -100,9 +101,18 @@ function withoutBase(rest: string, basePath: string): string {
 
 const DOMAIN = /(;\s*domain\s*=\s*)\.?([^;\s]*)/gi;
 
-/** Domain of the application's own host becomes the external host; other domains are the browser's to judge. */
-export function rewriteCookieDomain(cookie: string, upstream: Upstream, rewriteTo: string): string {
+/**
+ * Domain of the application's own host becomes the external host; other domains are the browser's to judge.
+ * @param host the Host it saw, where that is another one
+ */
+export function rewriteCookieDomain(
+  cookie: string,
+  upstream: Upstream,
+  rewriteTo: string,
+  host: string = upstream.authority,
+): string {
+  const own = [hostname(upstream), host.toLowerCase().replace(/:\d+$/, '')];
   return cookie.replace(DOMAIN, (whole, head: string, domain: string) =>
-    domain.toLowerCase() === hostname(upstream) ? head + new URL(rewriteTo).hostname : whole,
+    own.includes(domain.toLowerCase()) ? head + new URL(rewriteTo).hostname : whole,
   );
 }

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
+import { LRUCache } from 'lru-cache';
 import { buildConnector, Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import { CodedError } from '../../contract/errors.ts';
@@ -13,6 +14,8 @@ export const UPSTREAM_RESET = 'UPSTREAM_RESET';
 /** Largest response head of an application. Node's own server takes 16 KiB; many cookies need more. */
 const MAX_HEAD_BYTES = 64 * 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** Backends of single people with connections of their own at a time. */
+const MAX_BORROWED = 500;
 
 /**
  * The connection pools to applications. One instance lives as long as the worker; each configuration asks it for
@@ -21,6 +24,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
  */
 export class Upstreams {
   readonly #known = new Map<string, Upstream>();
+  readonly #borrowed = new LRUCache<string, Dispatcher>({ max: MAX_BORROWED, dispose: close });
 
   /**
    * @param internalHost `internal_host` of a provider: scheme, authority and an optional base path
@@ -29,18 +33,29 @@ export class Upstreams {
    * @throws CodedError `upstream-address` when it is no http(s) address, `upstream-ca` when that is no PEM
    */
   open(internalHost: string, verifyTls: boolean, ca = ''): Upstream {
-    const url = URL.parse(internalHost);
-    if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {
-      throw new CodedError('upstream-address', 502, 'The internal host of this application is not an http(s) address.');
-    }
-    const basePath = url.pathname.replace(/\/+$/, '');
-    const key = `${url.origin}${basePath} ${verifyTls} ${ca}`;
+    const place = placeOf(internalHost);
+    const key = `${place.url.origin}${place.basePath} ${verifyTls} ${ca}`;
     const known = this.#known.get(key);
     if (known) return known;
-    const dispatcher = url.protocol === 'https:' ? openTlsPool(url, verifyTls, ca) : openPool(url.origin, {});
-    const upstream = { origin: url.origin, authority: url.host, basePath, dispatcher };
+    const upstream = upstreamAt(place, openPoolAt(place.url, verifyTls, ca));
     this.#known.set(key, upstream);
     return upstream;
+  }
+
+  /**
+   * For a backend that no configuration names: its connections are shared by everybody who is led there, and those used
+   * least make room.
+   * @throws CodedError as {@link open}
+   */
+  borrow(address: string, verifyTls: boolean, ca = ''): Upstream {
+    const place = placeOf(address);
+    const key = `${place.url.origin} ${verifyTls} ${ca}`;
+    let dispatcher = this.#borrowed.get(key);
+    if (dispatcher === undefined) {
+      dispatcher = openPoolAt(place.url, verifyTls, ca);
+      this.#borrowed.set(key, dispatcher);
+    }
+    return upstreamAt(place, dispatcher);
   }
 
   /** Closes every upstream that is not in `used`, after the requests it still carries. */
@@ -48,16 +63,44 @@ export class Upstreams {
     for (const [key, upstream] of this.#known) {
       if (used.has(upstream)) continue;
       this.#known.delete(key);
-      upstream.dispatcher.close().catch(() => undefined); // a pool closed twice has nothing left to close
+      close(upstream.dispatcher);
     }
   }
 
   /** Ends all connections at once. */
   async destroy(): Promise<void> {
-    const all = [...this.#known.values()];
+    const all = [...this.#known.values()].map((upstream) => upstream.dispatcher).concat([...this.#borrowed.values()]);
     this.#known.clear();
-    await Promise.all(all.map((u) => u.dispatcher.destroy()));
+    await Promise.all(all.map((dispatcher) => dispatcher.destroy()));
   }
+}
+
+interface Place {
+  url: URL;
+  basePath: string;
+}
+
+function placeOf(address: string): Place {
+  const url = URL.parse(address);
+  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') {
+    throw new CodedError('upstream-address', 502, 'The internal host of this application is not an http(s) address.');
+  }
+  return { url, basePath: url.pathname.replace(/\/+$/, '') };
+}
+
+const upstreamAt = ({ url, basePath }: Place, dispatcher: Dispatcher): Upstream => ({
+  origin: url.origin,
+  authority: url.host,
+  basePath,
+  dispatcher,
+});
+
+const openPoolAt = (url: URL, verifyTls: boolean, ca: string): Dispatcher =>
+  url.protocol === 'https:' ? openTlsPool(url, verifyTls, ca) : openPool(url.origin, {});
+
+/** Once the requests it still carries are done. */
+function close(dispatcher: Dispatcher): void {
+  dispatcher.close().catch(() => undefined); // a pool closed twice has nothing left to close
 }
 
 /**

@@ -42,7 +42,7 @@ export class LiveSession {
     const permits = (this.#permits ??= {});
     const known = permits[generation];
     if (known !== undefined) return known;
-    const made = checkHeaders(personHeaders(this.site.meta.managed, generation, this.#session));
+    const made = checkHeaders(personHeaders(this.site.meta, generation, this.#session));
     permits[generation] = made;
     this.#session = { ...this.#session, token: partOf(made.lines, this.#session.token) };
     return made;

@@ -14,7 +14,7 @@ const applications = new SiteApplications({
   own: { slug: 'all', name: 'All' },
   domain: 'example.test',
   authenticationHost: 'auth.example.test',
-  meta: { jwks: '', outpost: '', provider: '', application: 'all', managed: new Set() },
+  meta: { jwks: '', outpost: '', provider: '', application: 'all', managed: new Set(), sent: [] },
 });
 const asked = (hosts: string[], path?: string) => {
   const found = applications.asked(hosts, path === undefined ? undefined : readPath(path));

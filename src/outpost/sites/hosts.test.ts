@@ -12,6 +12,7 @@ const around = {
   outpost: outpostInstance(),
   hostBrowser: undefined,
   openUpstream: () => ({ origin: 'http://up', authority: 'up', basePath: '', dispatcher: undefined as never }),
+  openBackend: () => assert.fail(),
 };
 const state = (providers: ProxyOutpostConfig[], previous?: OutpostState) => buildState(around, providers, previous);
 const site = (pk: number, external_host: string, over: Partial<ProxyOutpostConfig> = {}) =>

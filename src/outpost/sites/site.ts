@@ -1,6 +1,7 @@
 /** One protected application, ready to be asked about. Immutable; made anew when its configuration changes. */
 import { DEFAULT_ACCESS_TOKEN_VALIDITY } from '../../contract/api.ts';
 import type { OutpostInstance, ProviderMode, ProxyOutpostConfig } from '../../contract/api.ts';
+import { sentHeaders } from '../../contract/header-presets.ts';
 import { foldHeaderName, headerValue } from '../../contract/headers.ts';
 import { CALLBACK_SIGNATURE, PREFIX_OF } from '../../contract/paths.ts';
 import type { Generation } from '../../contract/paths.ts';
@@ -12,6 +13,7 @@ import type { ExternalHost } from '../../rules/external-host.ts';
 import { anonymousHeaders } from '../headers.ts';
 import { METHOD_OVERRIDES } from '../listen/method-override.ts';
 import type { MetaFacts } from '../headers.ts';
+import { Backends } from '../proxy/backends.ts';
 import type { Upstream } from '../proxy/target.ts';
 import { Attempts } from '../session/attempt.ts';
 import { cookieName } from '../session/cookies.ts';
@@ -60,6 +62,8 @@ export interface Site {
   readonly websocketOrigins: readonly string[];
   /** proxy mode only; undefined in the other modes and when internal_host is unusable */
   readonly upstream: Upstream | undefined;
+  /** where tokens may lead single people instead */
+  readonly backends: Backends;
   /** what the site was made from; equal text = the site can be kept */
   readonly fingerprint: string;
 }
@@ -70,6 +74,8 @@ export interface SiteSurroundings {
   readonly hostBrowser: string | undefined;
   /** opens the connection pool of an `internal_host` */
   openUpstream(internalHost: string, verifyTls: boolean, ca: string): Upstream;
+  /** the same for a backend that a token names; its connections are kept while they are used */
+  openBackend(address: string, verifyTls: boolean, ca: string): Upstream;
 }
 
 /** Text that is equal exactly when a provider gives the same site. */
@@ -111,12 +117,15 @@ export function buildSite(
   const scope: CookieScope = { domain, secure: external.scheme === 'https' };
   const managed = new Set((provider.gatehouse?.managed_headers ?? []).map(foldHeaderName));
   if (provider.basic_auth_enabled) managed.add('authorization');
+  const sent = sentHeaders(provider.gatehouse ?? DEFAULT_PROVIDER_SETTINGS);
+  for (const { folded } of sent) managed.add(folded);
   const meta: MetaFacts = {
     jwks: headerValue(endpoints.jwks),
     outpost: headerValue(around.outpost.name),
     provider: headerValue(provider.name),
     application: headerValue(provider.assigned_application_slug),
     managed,
+    sent,
   };
   const removed = rules.namesMethods ? new Set([...managed, ...METHOD_OVERRIDES]) : managed;
   const secrets = {
@@ -151,6 +160,7 @@ export function buildSite(
     hostHeader: provider.gatehouse?.host ?? 'backend',
     websocketOrigins: provider.gatehouse?.websocket_origins ?? [],
     upstream: provider.mode === 'proxy' ? upstreamOf(provider, around, problems) : undefined,
+    backends: backendsOf(provider, around),
     fingerprint: siteFingerprint(provider, around),
   };
   return { site, problems };
@@ -178,6 +188,13 @@ function upstreamOf(provider: ProxyOutpostConfig, around: SiteSurroundings, prob
     problems.push(error instanceof Error ? error.message : 'The internal host cannot be used.');
     return undefined;
   }
+}
+
+function backendsOf(provider: ProxyOutpostConfig, around: SiteSurroundings): Backends {
+  const { internal_host, internal_host_ssl_validation, gatehouse } = provider;
+  return new Backends(internal_host, gatehouse?.backend_hosts ?? [], (address) =>
+    around.openBackend(address, internal_host_ssl_validation, gatehouse?.upstream_ca ?? ''),
+  );
 }
 
 /** Redirect URI of a login begun under a prefix (spec/outpost.md 9.1). */

@@ -217,6 +217,22 @@ describe('providers/proxy', () => {
       host: 'original',
       sign_out: 'application',
     });
+    const sent = {
+      header_presets: ['remote', 'x_auth_request'],
+      header_claims: [{ name: 'X-WEBAUTH-USER', claim: 'preferred_username' }],
+      backend_hosts: ['foo.bar.baz', '*.apps.internal:8888'],
+    };
+    const changed = (await api.ok('PATCH', path, sent)) as Record<string, unknown>;
+    assert.deepEqual({ ...changed, ...sent }, changed);
+    for (const [field, value] of [
+      ['header_presets', ['x-remote']],
+      ['header_claims', [{ name: 'Host', claim: 'email' }]],
+      ['header_claims', [{ name: 'X-A', claim: 'ak_proxy' }]],
+      ['backend_hosts', ['http://foo.bar.baz']],
+    ] as const) {
+      const refused = await api.call('PATCH', path, { [field]: value });
+      assert.deepEqual([refused.status, Object.keys(refused.body as object)], [400, [field]]);
+    }
     const wrong = await api.call('PATCH', path, { host: 'other', shape: 1 });
     assert.deepEqual([wrong.status, Object.keys(wrong.body as object).sort()], [400, ['host', 'shape']]);
     assert.equal((await api.call('GET', 'providers/proxy/999/gatehouse/')).status, 404);

@@ -44,6 +44,19 @@ describe('core/tokens', () => {
     assert.equal((await api.call('GET', 'core/tokens/crud2/')).status, 404);
   });
 
+  it('shows attributes, which hold credentials for applications, to administrators only', async () => {
+    const attributes = { app_password: 'hidden-value' };
+    await api.ok('PATCH', `core/users/${eve}/`, { attributes });
+    await api.ok('POST', 'core/groups/', { name: 'shared', users: [eve], attributes });
+    const shown = JSON.stringify(await api.ok('GET', 'core/tokens/eve-api/'));
+    assert.equal(shown.split('hidden-value').length, 3);
+    for (const path of ['core/tokens/eve-api/', 'core/tokens/', 'core/users/me/']) {
+      const own = JSON.stringify(await api.ok('GET', path, undefined, { token: eveKey }));
+      assert.match(own, /"eve"/);
+      assert.doesNotMatch(own, /hidden-value/);
+    }
+  });
+
   it('decides the expiry by the published rules', async () => {
     const far = new Date(Date.now() + 90 * DAY_MS).toISOString();
     const inADay = (text: string) => Math.abs(Date.parse(text) - Date.now() - DAY_MS) < 60_000;

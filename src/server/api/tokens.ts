@@ -64,8 +64,8 @@ type Sent = z.output<typeof body.partial>;
 export const tokenRoutes =
   (ctx: ServerContext): FastifyPluginAsyncZod =>
   async (app) => {
-    const answer = async (row: TokenRow) => {
-      const [object] = await tokens(ctx.db, [row]);
+    const answer = async (row: TokenRow, { superuser }: Principal) => {
+      const [object] = await tokens(ctx.db, [row], superuser);
       if (!object) throw notFound();
       return object;
     };
@@ -108,7 +108,7 @@ export const tokenRoutes =
         const before = await changeable(tx, identifier, caller(request));
         return updateToken(tx, before.identifier, await ruled(tx.db, sent, before, caller(request)));
       }, actor(request));
-      return answer(row);
+      return answer(row, caller(request));
     };
 
     app.get(
@@ -142,7 +142,7 @@ export const tokenRoutes =
         for (const [column, way] of ordering(q.ordering, columns, [['identifier', 'asc']])) {
           rows = rows.orderBy(column, way);
         }
-        return pageOfQuery(rows.orderBy('uuid'), q, (page) => tokens(ctx.db, page));
+        return pageOfQuery(rows.orderBy('uuid'), q, (page) => tokens(ctx.db, page, superuser));
       },
     );
 
@@ -159,7 +159,7 @@ export const tokenRoutes =
           const owner = input.user ?? caller(request).user.id;
           return createToken(tx, { ...input, identifier, user: owner });
         }, actor(request));
-        return reply.code(201).send(await answer(token));
+        return reply.code(201).send(await answer(token, caller(request)));
       },
     );
 
@@ -169,7 +169,10 @@ export const tokenRoutes =
         config: { access: ['person'] },
         schema: { params: byIdentifier, ...operation('core_tokens_retrieve', 'One token', { 200: Token }) },
       },
-      async (request) => answer(await visible(ctx.db, request.params.identifier, caller(request))),
+      async (request) => {
+        const principal = caller(request);
+        return answer(await visible(ctx.db, request.params.identifier, principal), principal);
+      },
     );
 
     app.put(

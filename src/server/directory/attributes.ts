@@ -6,6 +6,8 @@ import { allGroups } from './membership.ts';
 
 export type Attributes = Record<string, unknown>;
 
+const HEADERS = 'additionalHeaders';
+
 /**
  * Published merge: objects merge recursively, lists are joined, anything else is replaced by the later value.
  * Neither argument is changed.
@@ -24,7 +26,21 @@ export function deepMerge(base: Attributes, over: Readonly<Attributes>): Attribu
 /** What a person has in effect: all groups, ancestors included, by name ascending, then their own. */
 export async function mergedAttributes(db: Db, user: UserRow): Promise<Attributes> {
   const groups = await allGroups(db, user.id);
-  return [...groups, user].reduce<Attributes>((merged, { attributes }) => deepMerge(merged, parse(attributes)), {});
+  return [...groups, user].reduce<Attributes>((merged, { attributes }) => {
+    const over = parse(attributes);
+    return deepMerge(withoutRespelt(merged, over), over);
+  }, {});
+}
+
+/** Names of headers mean the same in every spelling: the later source's takes the place of an earlier one's. */
+function withoutRespelt(merged: Attributes, over: Readonly<Attributes>): Attributes {
+  const [before, after] = [merged[HEADERS], over[HEADERS]];
+  if (!isObject(before) || !isObject(after)) return merged;
+  const respelt = new Set(Object.keys(after).map(foldHeaderName));
+  const kept = Object.entries(before).filter(
+    ([name]) => Object.hasOwn(after, name) || !respelt.has(foldHeaderName(name)),
+  );
+  return { ...merged, [HEADERS]: Object.fromEntries(kept) };
 }
 
 /**
@@ -32,7 +48,7 @@ export async function mergedAttributes(db: Db, user: UserRow): Promise<Attribute
  * @returns one sentence per problem, empty when they can be saved
  */
 export function checkAttributes(attributes: Readonly<Attributes>): string[] {
-  return parseAdditionalHeaders(attributes['additionalHeaders']).problems;
+  return parseAdditionalHeaders(attributes[HEADERS]).problems;
 }
 
 /**
@@ -40,7 +56,7 @@ export function checkAttributes(attributes: Readonly<Attributes>): string[] {
  * not set it.
  */
 export function headerNames(attributes: Readonly<Attributes>): string[] {
-  return parseAdditionalHeaders(attributes['additionalHeaders'])
+  return parseAdditionalHeaders(attributes[HEADERS])
     .headers.map(([name]) => foldHeaderName(name))
     .filter((name) => name !== 'authorization');
 }

@@ -213,6 +213,21 @@ describe('attributes', () => {
     });
     assert.deepEqual(await mergedAttributes(ctx.db, eve), { k: 'parent', l: ['c', 'p', 'u'], own: 2 });
   });
+
+  it('of a person: of headers the later source counts, whatever the spelling', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const eve = await ctx.change(async (tx) => {
+      const a = await createGroup(tx, {
+        name: 'a',
+        attributes: { additionalHeaders: { 'X-Team': 'a', 'X-Key': 'a' } },
+      });
+      const b = await createGroup(tx, { name: 'b', attributes: { additionalHeaders: { 'x-team': 'b' } } });
+      const attributes = { additionalHeaders: { 'X-Team': 'own' } };
+      return createUser(tx, { username: 'eve', groups: [a.uuid, b.uuid], attributes });
+    });
+    assert.deepEqual(await mergedAttributes(ctx.db, eve), { additionalHeaders: { 'X-Key': 'a', 'X-Team': 'own' } });
+  });
 });
 
 describe('passwords', () => {

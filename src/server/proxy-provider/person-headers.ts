@@ -1,6 +1,6 @@
 /** What our own outposts learn about a person beside the token, never inside it (docs/architecture.md, decisions 9 and 23). */
 import type { Cursor, TokenExtension } from '../../contract/extension.ts';
-import { foldHeaderName, parseAdditionalHeaders } from '../../contract/headers.ts';
+import { basicCredentials, foldHeaderName, parseAdditionalHeaders } from '../../contract/headers.ts';
 import { applicationOfProvider } from '../access/applications.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import { headerNames, mergedAttributes } from '../directory/attributes.ts';
@@ -9,6 +9,7 @@ import { allGroups } from '../directory/membership.ts';
 import type { Db } from '../storage/database.ts';
 import type { ProviderRow, UserRow } from '../storage/rows.ts';
 import { settingsOf } from './providers.ts';
+import { auditSkipped } from './skipped-headers.ts';
 
 /**
  * What goes beside a token: headers, groups that rules name, at domain level which applications the person may open.
@@ -20,9 +21,11 @@ export async function tokenExtension(
   user: UserRow,
   cursor: Cursor,
 ): Promise<TokenExtension> {
+  const { headers, problems } = personHeaders(provider, user, await mergedAttributes(db, user));
+  if (problems.length > 0) await auditSkipped(db, provider, user, problems);
   return {
     cursor,
-    headers: personHeaders(provider, user, await mergedAttributes(db, user)),
+    headers,
     rule_groups: await ruleGroups(db, provider, user),
     ...(await openApplications(db, provider, user)),
   };
@@ -47,18 +50,26 @@ async function openApplications(
   return { applications: open.map(({ slug }) => slug) };
 }
 
-/** Basic credentials first, then `additionalHeaders`, of which one named Authorization takes their place. */
-export function personHeaders(provider: ProviderRow, user: UserRow, attributes: Attributes): [string, string][] {
-  const added = parseAdditionalHeaders(attributes['additionalHeaders']).headers.map(([n, v]): [string, string] => [
-    n,
-    v,
-  ]);
+/**
+ * Basic credentials first, then `additionalHeaders`, of which one named Authorization takes their place.
+ * @param attributes of all groups and the person, merged
+ * @returns the headers, and a sentence per entry that cannot be one
+ */
+export function personHeaders(
+  provider: ProviderRow,
+  user: UserRow,
+  attributes: Attributes,
+): { headers: [string, string][]; problems: readonly string[] } {
+  const { headers: entries, problems } = parseAdditionalHeaders(attributes['additionalHeaders']);
+  const added = entries.map(([name, value]): [string, string] => [name, value]);
   const own = added.some(([name]) => foldHeaderName(name) === 'authorization');
-  if (provider.basic_auth_enabled === 0 || own) return added;
-  // Seed 002: without a user attribute the e-mail address; without a password attribute an empty password.
-  const name = scalar(attributes[provider.basic_auth_user_attribute]) ?? user.email;
-  const password = scalar(attributes[provider.basic_auth_password_attribute]) ?? '';
-  return [['Authorization', `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`], ...added];
+  if (provider.basic_auth_enabled === 0 || own) return { headers: added, problems };
+  const credentials = basicCredentials(
+    attributes[provider.basic_auth_user_attribute],
+    attributes[provider.basic_auth_password_attribute],
+    user.email,
+  );
+  return { headers: [credentials, ...added], problems };
 }
 
 /**
@@ -74,5 +85,3 @@ export async function operatorHeaderNames(db: Db): Promise<string[]> {
   }
   return [...names].sort();
 }
-
-const scalar = (value: unknown) => (['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined);

@@ -24,6 +24,7 @@ import {
 import type { ProviderInput } from './providers.ts';
 import { acceptedRedirectUris, redirectUris } from './redirect-uris.ts';
 import { scopeNames } from './scope-mappings.ts';
+import { auditSkipped } from './skipped-headers.ts';
 
 const problems = async (work: Promise<unknown>): Promise<Record<string, readonly string[]>> => {
   try {
@@ -301,6 +302,37 @@ describe('headers beside the token', () => {
       ['authorization', 'Token x'],
     ]);
     assert.deepEqual(await operatorHeaderNames(ctx.db), ['x-team']);
+  });
+});
+
+describe('additional headers that cannot be sent', () => {
+  it('are left out, and an event says so once in five minutes, without their values', async () => {
+    await using server = await testServer();
+    const { ctx, provider, eve } = await eveAtWiki(server);
+    const cursor = await readCursor(ctx.db);
+    // refused when it is saved, so this is from before the rule
+    const attributes = JSON.stringify({ additionalHeaders: { Host: 'hidden-value', 'X-Nr': 7 } });
+    await ctx.db.updateTable('user').set({ attributes }).where('id', '=', eve.id).execute();
+    const changed = { ...eve, attributes };
+    for (let i = 0; i < 3; i++) {
+      const { headers } = await tokenExtension(ctx.db, provider, changed, cursor);
+      assert.deepEqual(headers.filter(([name]) => name !== 'Authorization'), [['X-Team', 'red'], ['X-Nr', '7']]); // prettier-ignore
+    }
+    const told = () => ctx.db.selectFrom('event').selectAll().where('app', '=', 'gatehouse.headers').execute();
+    const [event, ...more] = await told();
+    assert.equal(more.length, 0);
+    assert.equal(event?.action, 'configuration_error');
+    assert.match(event.context, /eve.*additionalHeaders.*Host/);
+    assert.doesNotMatch(event.context, /hidden-value/);
+    const later = Date.now() + 6 * 60_000;
+    await auditSkipped(
+      ctx.db,
+      provider,
+      eve,
+      [JSON.parse(event.context).message.split(': ').slice(1).join(': ')],
+      later,
+    );
+    assert.equal((await told()).length, 2);
   });
 });
 

@@ -1,7 +1,9 @@
 /** Checks settings of a provider beyond the published ones before they are saved. */
 import { X509Certificate } from 'node:crypto';
 import { accessRuleProblems } from '../../rules/access-rules.ts';
+import { claimHeaderProblems } from '../../contract/header-presets.ts';
 import type { ProviderSettings } from '../../contract/provider-settings.ts';
+import { readBackendHost } from '../../rules/backend-hosts.ts';
 
 type Problems = Record<string, string[]>;
 
@@ -19,8 +21,15 @@ export function settingsProblems(patch: Partial<ProviderSettings>): Problems {
       'Give the certificate of the authority as PEM text, beginning with -----BEGIN CERTIFICATE-----.',
     ];
   }
+  const headers = claimHeaderProblems(patch.header_claims ?? []);
+  if (headers.length > 0) problems['header_claims'] = headers;
+  const backends = (patch.backend_hosts ?? []).filter((host) => readBackendHost(host) === undefined);
+  if (backends.length > 0) problems['backend_hosts'] = backends.map(backendSentence);
   return problems;
 }
+
+const backendSentence = (text: string) =>
+  `${JSON.stringify(text)} is no host: give a name, with its port where it is not the usual one, such as app.internal:8080 or *.apps.internal.`;
 
 const originSentence = (text: string) =>
   `${JSON.stringify(text)} is no origin: give scheme and host only, such as https://app.example.com.`;

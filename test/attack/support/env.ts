@@ -5,6 +5,7 @@
  * Only 127.0.0.1 is a trusted peer; the suite calls from 127.0.0.66 when it plays somebody else.
  */
 import assert from 'node:assert/strict';
+import { HEADER_PRESETS, sentHeaders } from '../../../src/contract/header-presets.ts';
 import { Gatehouse, type GatehouseOptions } from '../../harness/gatehouse.ts';
 import { freePort } from '../../harness/ports.ts';
 import { Provision, type ApplicationOptions, type Person } from '../../harness/provision.ts';
@@ -151,6 +152,15 @@ export async function enter(env: Env, browser: Browser, site: SiteName, person: 
   );
 }
 
+/** Every preset, and a name of the provider's own. */
+const SENT: NonNullable<ApplicationOptions['gatehouse']> = {
+  header_presets: [...HEADER_PRESETS],
+  header_claims: [{ name: 'X-Webauth-User', claim: 'preferred_username' }],
+};
+export const SENT_HEADERS: readonly string[] = sentHeaders({ header_presets: [], header_claims: [], ...SENT }).map(
+  ({ name }) => name,
+);
+
 const CARRIED: ReadonlySet<SiteName> = new Set(['one', 'two', 'closed', 'dead', 'rules']);
 
 const scheme = (site: SiteName) => (site === 'tls' ? 'https' : 'http');
@@ -167,6 +177,7 @@ function siteOptions(site: SiteName, port: number, upstream: number, staffGroup:
     ...(carried ? { internalHost: `http://127.0.0.1:${site === 'dead' ? 9 : upstream}` } : {}),
     ...(closed ? { groups: [staffGroup] } : {}),
     ...(site === 'two' ? { gatehouse: { host: 'original' as const } } : {}),
+    ...(site === 'one' || site === 'fwd' ? { gatehouse: SENT } : {}),
     provider: {
       skip_path_regex: closed || site === 'dead' ? '^/nothing-is-public$' : site === 'rules' ? ODD_RULES : PUBLIC,
     },

@@ -1,5 +1,6 @@
 /** Settings of a provider beyond the published ones (contract/provider-settings.ts). */
 import { z } from 'zod';
+import { HEADER_PRESETS } from '../../../contract/header-presets.ts';
 import { RULE_EFFECTS } from '../../../contract/provider-settings.ts';
 
 const AccessRule = z.strictObject({
@@ -8,6 +9,11 @@ const AccessRule = z.strictObject({
   methods: z.array(z.string().regex(/^[A-Z]{1,20}$/, 'Give methods in capital letters, such as GET.')).max(20),
   effect: z.enum(RULE_EFFECTS),
   groups: z.array(z.string().min(1)).max(100),
+});
+
+const ClaimHeader = z.strictObject({
+  name: z.string().max(100),
+  claim: z.string().max(200).meta({ description: 'A claim of the token; lists are joined with |.' }),
 });
 
 export const ProviderSettings = z.strictObject({
@@ -28,4 +34,16 @@ export const ProviderSettings = z.strictObject({
     .max(100)
     .meta({ description: 'Origins whose pages may open WebSockets, beside the own one; * = all.' }),
   upstream_ca: z.string().max(100_000).meta({ description: 'PEM of the authority of the application’s certificate.' }),
+  header_presets: z
+    .array(z.enum(HEADER_PRESETS))
+    .max(10)
+    .meta({ description: 'Sets of headers sent beside the published ones.' }),
+  header_claims: z
+    .array(ClaimHeader)
+    .max(50)
+    .meta({ description: 'Headers with names of your own, in place of those of a preset.' }),
+  backend_hosts: z
+    .array(z.string())
+    .max(200)
+    .meta({ description: 'Hosts that scope mappings may lead people to in proxy mode, beside that of internal_host.' }),
 });

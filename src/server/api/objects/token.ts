@@ -24,7 +24,15 @@ export const Token = z.strictObject({
 /** What a token that never expires says, since clients demand a time (spec/server.md 16a). */
 const NEVER = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-export async function tokens(db: Kysely<Database>, rows: readonly TokenRow[]): Promise<z.output<typeof Token>[]> {
+/**
+ * @param attributes whether the reader may see attributes of owners and their groups: they hold credentials for
+ *   applications, which people have no need to know
+ */
+export async function tokens(
+  db: Kysely<Database>,
+  rows: readonly TokenRow[],
+  attributes: boolean,
+): Promise<z.output<typeof Token>[]> {
   if (rows.length === 0) return [];
   const owners = await db
     .selectFrom('user')
@@ -41,10 +49,16 @@ export async function tokens(db: Kysely<Database>, rows: readonly TokenRow[]): P
       identifier: row.identifier,
       intent: z.enum(INTENTS).parse(row.intent),
       user: row.user_id,
-      user_obj: owner,
+      user_obj: attributes ? owner : withoutAttributes(owner),
       description: row.description,
       expires: iso(row.expires ?? NEVER),
       expiring: row.expiring === 1,
     };
   });
 }
+
+const withoutAttributes = (owner: z.output<typeof User>): z.output<typeof User> => ({
+  ...owner,
+  attributes: {},
+  groups_obj: owner.groups_obj?.map((group) => ({ ...group, attributes: {} })) ?? null,
+});
