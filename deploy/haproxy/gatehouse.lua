@@ -13,7 +13,7 @@
 -- Every error, also one of Lua itself, leaves txn.gatehouse unset, and the second line denies. Do not leave it out.
 --
 -- More headers of the answer for the application, beside X-authentik-*, are named before the question:
---               http-request set-var(txn.gatehouse_headers) str("Authorization, X-Department")
+--               http-request set-var(txn.gatehouse_headers) str("Authorization X-Department")
 
 local ADDRESS = "http://gatehouse/outpost.goauthentik.io/auth/traefik"
 local TIMEOUT_MS = 10000

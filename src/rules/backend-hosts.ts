@@ -25,7 +25,7 @@ const HOST_NAME = /^(?:\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)$/;
 export function readBackendHost(text: string): BackendHost | undefined {
   const anyLabel = text.startsWith('*.');
   const rest = anyLabel ? text.slice(2) : text;
-  const url = /[/?#@\\\s]/.test(rest) ? null : URL.parse(`http://${rest}`);
+  const url = /[/?#@\\\s]|:$/.test(rest) ? null : URL.parse(`http://${rest}`);
   if (url === null || !HOST_NAME.test(url.hostname) || (anyLabel && /^\[|^[\d.]+$/.test(url.hostname)))
     return undefined;
   const port = /:(\d{1,5})$/.exec(rest)?.[1];

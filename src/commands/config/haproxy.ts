@@ -85,10 +85,10 @@ const applicationBackend = ({ slug, upstream, basicAuth, headers }: ConfigValues
   '',
 ];
 
-/** A list, so that one line names all. */
+/** Separated by spaces: a comma would end the argument of `str`. */
 function named(basicAuth: boolean, headers: readonly string[]): string {
   const names = [...(basicAuth ? ['Authorization'] : []), ...headers];
-  const line = (list: readonly string[]) => `http-request set-var(txn.gatehouse_headers) str("${list.join(', ')}")`;
+  const line = (list: readonly string[]) => `http-request set-var(txn.gatehouse_headers) str("${list.join(' ')}")`;
   return names.length === 0 ? `# ${line(['Authorization'])}` : line(names);
 }
 

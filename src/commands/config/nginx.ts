@@ -118,11 +118,14 @@ const toGatehouse = [
 
 const variable = (header: string) => asVariable(header.slice(2));
 
-/** Presets and names of one's own. nginx has variables such as $remote_user itself. */
+/**
+ * Presets and names of one's own. Variables are numbered: nginx has some like $remote_user itself, and bounds the length of
+ * names.
+ */
 const furtherHeaders = ({ headers }: ConfigValues) =>
-  headers.flatMap((name) => [
-    `        auth_request_set $gatehouse_header_${asVariable(name)} $upstream_http_${asVariable(name)};`,
-    `        proxy_set_header ${name} $gatehouse_header_${asVariable(name)};`,
+  headers.flatMap((name, i) => [
+    `        auth_request_set $gatehouse_header_${i + 1} $upstream_http_${asVariable(name)};`,
+    `        proxy_set_header ${name} $gatehouse_header_${i + 1};`,
   ]);
 
 function applicationServer(values: ConfigValues): string {
