@@ -14,6 +14,7 @@ import { cases as http2 } from './j-http2.ts';
 import { cases as k } from './k-configuration.ts';
 import { cases as l } from './l-login.ts';
 import { cases as m } from './m-authorization.ts';
+import { cases as credentials } from './m-credentials.ts';
 import { cases as machine } from './m-machine.ts';
 import { cases as n } from './n-behind-nginx.ts';
 import { cases as o } from './o-relaying.ts';
@@ -44,6 +45,7 @@ export const cases: readonly Case[] = [
   k,
   m,
   machine,
+  credentials,
   l,
   i,
 ].flat();

@@ -406,95 +406,9 @@ export const sessionSwitches: readonly Switch[] = [
     noticed: ['L6'],
   },
   {
-    rule: 'M',
-    title: 'an Authorization header counts as signed in',
-    edits: [
-      edit(
-        'outpost/dialects/nginx.ts',
-        "if (address?.kind === 'invalid')",
-        "if (/^(basic|bearer) /i.test(request.headers.authorization ?? '')) return { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] };\n  if (address?.kind === 'invalid')",
-      ),
-    ],
-    noticed: ['M1'],
-  },
-  {
-    rule: 'M',
-    title: 'the log holds the query as it came',
-    edits: [
-      edit(
-        'outpost/access-log.ts',
-        'if (SECRET_PARAMETERS.has(decoded(name).toLowerCase()))',
-        'if (SECRET_PARAMETERS.has(""))',
-      ),
-    ],
-    noticed: ['M3'],
-  },
-  {
-    rule: 'M',
-    title: 'the log copies every header that is named',
-    edits: [edit('outpost/access-log.ts', '.filter((name) => !SECRET_HEADERS.has(name))', '')],
-    noticed: ['M3'],
-  },
-  {
-    rule: 'M',
-    title: 'addresses in logged headers stay as they came',
-    edits: [
-      edit('outpost/access-log.ts', 'ADDRESS_FIELDS.has(field) ? redactTarget(value) : clip(value)', 'clip(value)'),
-    ],
-    noticed: ['M3'],
-  },
-  {
     rule: 'F',
     title: 'machines sign in whatever the rules of the application say',
     edits: [edit('server/oidc/machine-token.ts', 'if (!access.passing) {', 'if (access === undefined) {')],
     noticed: ['F20'],
-  },
-  {
-    rule: 'M',
-    title: 'an app password is good for any name',
-    edits: [
-      edit(
-        'server/oidc/machine-login.ts',
-        'if (found === undefined || found.user.username_folded !== account) return undefined;',
-        'if (found === undefined) return undefined;',
-      ),
-    ],
-    noticed: ['M21'],
-  },
-  {
-    rule: 'M',
-    title: 'tokens outlive their app password',
-    edits: [
-      edit(
-        'server/directory/tokens.ts',
-        "if (token.intent === 'app_password') await endCredential(tx, token.uuid);",
-        '',
-      ),
-    ],
-    noticed: ['M20'],
-  },
-  {
-    rule: 'M',
-    title: 'every key is an app password',
-    edits: [
-      edit(
-        'server/oidc/machine-login.ts',
-        "findToken(ctx.db, key, ['app_password'])",
-        "findToken(ctx.db, key, ['app_password', 'api'])",
-      ),
-    ],
-    noticed: ['M2', 'M21'],
-  },
-  {
-    rule: 'M',
-    title: 'whoever has an app password is told what the outpost is told',
-    edits: [
-      edit(
-        'server/oidc/machine-token.ts',
-        'extension: extension || !(proven || (await servedElsewhere(ctx, client))),',
-        'extension,',
-      ),
-    ],
-    noticed: ['M22'],
   },
 ];

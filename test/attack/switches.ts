@@ -1,7 +1,13 @@
 /** Protections that can be broken one at a time. */
 import type { Switch } from './support/switch.ts';
+import { credentialSwitches } from './switches-credentials.ts';
 import { requestSwitches } from './switches-requests.ts';
 import { ruleSwitches } from './switches-rules.ts';
 import { sessionSwitches } from './switches-sessions.ts';
 
-export const switches: readonly Switch[] = [...requestSwitches, ...ruleSwitches, ...sessionSwitches];
+export const switches: readonly Switch[] = [
+  ...requestSwitches,
+  ...ruleSwitches,
+  ...sessionSwitches,
+  ...credentialSwitches,
+];

@@ -1,0 +1,148 @@
+/** Programs that sign in with a header, in proxy mode and behind real and re-made reverse proxies. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it } from 'node:test';
+import type { Page } from './harness/client.ts';
+import { trace } from './harness/client.ts';
+import type { Person } from './harness/provision.ts';
+import { envoyOfOurs, traefikAsPublished } from './harness/relaying.ts';
+import { Scene } from './harness/scene.ts';
+import type { SceneOptions } from './harness/scene.ts';
+import { valuesOf } from './harness/upstream.ts';
+import type { Received } from './harness/upstream.ts';
+
+interface Place {
+  options: SceneOptions;
+  /** hands on refusals as they are */
+  relays: boolean;
+  /** keeps credentials that were used up from the application */
+  removes: boolean;
+  /** hands on no cookie of a permission, unless it is told the name */
+  withholdsCookies?: boolean;
+}
+
+const PLACES: Record<string, Place> = {
+  'in proxy mode': { options: {}, relays: true, removes: true },
+  'behind nginx': { options: { nginx: { wiki: 'outpost' } }, relays: false, removes: false },
+  'behind nginx, in proxy mode': { options: { nginx: { wiki: 'carried' } }, relays: true, removes: true },
+  'behind Traefik': {
+    options: { front: { names: ['wiki'], start: traefikAsPublished('wiki') } },
+    relays: true,
+    removes: false,
+    withholdsCookies: true,
+  },
+  'behind Envoy': {
+    options: { front: { names: ['wiki'], start: envoyOfOurs('wiki') } },
+    relays: true,
+    removes: true,
+  },
+};
+
+const basic = (user: string, password: string) => `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+const received = (page: Page) => JSON.parse(page.text) as Received;
+const userIn = (page: Page) => valuesOf(received(page).rawHeaders, 'x-authentik-username')[0];
+
+for (const [title, { options, relays, removes, withholdsCookies = false }] of Object.entries(PLACES)) {
+  describe(`header authentication ${title}`, () => {
+    let scene: Scene;
+    let robot: Person;
+    let stranger: Person;
+    let right: string;
+    let denied: string;
+    before(async () => {
+      scene = await Scene.start({ gatehouse: { workers: 1 }, ...options });
+      robot = await scene.provision.user('robot');
+      stranger = await scene.provision.user('stranger');
+      const machines = await scene.provision.group('machines', [robot.pk]);
+      await scene.application('wiki', { groups: [machines], provider: { skip_path_regex: '^/public/' } });
+      right = basic('robot', await scene.provision.appPassword(robot.pk, 'robot-key'));
+      denied = basic('stranger', await scene.provision.appPassword(stranger.pk, 'stranger-key'));
+    });
+    after(() => scene?.stop());
+    afterEach((t) => scene?.explain(t));
+
+    const ask = (authorization: string | undefined, path = '/x?a=1', visitor = scene.visitor()) =>
+      visitor.background('GET', scene.address('wiki') + path, authorization ? { headers: { authorization } } : {});
+
+    it('lets a machine in, with a session that needs the header no more', async () => {
+      const visitor = scene.visitor();
+      for (const [what, authorization] of [
+        ['first', right],
+        ['with the cookie', undefined],
+        ['with both', right],
+      ] as const) {
+        if (withholdsCookies && authorization === undefined) continue;
+        const page = await ask(authorization, '/x?a=1', visitor);
+        assert.equal(page.status, 200, `${what}: ${trace(page)}`);
+        assert.equal(userIn(page), 'robot', what);
+        assert.equal(received(page).url, '/x?a=1');
+      }
+    });
+
+    it('keeps the header from the application where it was used up, also from the cache, and only there', async () => {
+      for (const path of ['/x', '/x', '/public/x']) {
+        const page = await ask(right, path);
+        assert.equal(userIn(page), 'robot', trace(page));
+        const seen = valuesOf(received(page).rawHeaders, 'authorization');
+        assert.deepEqual(seen, removes ? [] : [right], path);
+      }
+      const visitor = scene.visitor();
+      await visitor.enter(`${scene.address('wiki')}/`, 'robot', robot.password);
+      const beside = await ask('Token of-the-application', '/x', visitor);
+      assert.deepEqual(valuesOf(received(beside).rawHeaders, 'authorization'), ['Token of-the-application']);
+      const open = await ask('Token of-the-application', '/public/x');
+      assert.equal(open.status, 200, trace(open));
+      assert.deepEqual(valuesOf(received(open).rawHeaders, 'authorization'), ['Token of-the-application']);
+    });
+
+    it('tells wrong ones so, and those who may not', async () => {
+      const follow = async (authorization: string): Promise<Page> => {
+        const page = await ask(authorization);
+        if (relays) return page;
+        // nginx makes a redirect of every 401
+        assert.equal(page.status, 302, trace(page));
+        return scene.visitor().background('GET', new URL(page.hops[0]?.location ?? '', page.url), {
+          headers: { authorization },
+        });
+      };
+      const wrong = await follow(basic('robot', 'wrong'));
+      assert.equal(wrong.status, 401, trace(wrong));
+      assert.match(String(wrong.headers['www-authenticate']), /^Basic realm="wiki"/);
+      const own = await follow(basic('robot', robot.password));
+      assert.equal(own.status, 401, 'the password of the account');
+      assert.equal((await follow(denied)).status, 403);
+    });
+
+    it('believes no deleted app password', async () => {
+      const key = basic('robot', await scene.provision.appPassword(robot.pk, 'short-lived'));
+      const visitor = scene.visitor();
+      assert.equal((await ask(key, '/x', visitor)).status, 200);
+      await scene.gatehouse.api.delete('core/tokens/short-lived/');
+      const began = performance.now();
+      while ((await ask(key)).status === 200 || (await ask(key, '/x', visitor)).status === 200) {
+        assert.ok(performance.now() - began < 1000, 'still believed after a second');
+      }
+    });
+
+    it('takes a token, and one as the password of the reserved user', async () => {
+      const provider = (await scene.gatehouse.api.list('providers/proxy/')).find(({ name }) => name === 'wiki');
+      const form = new URLSearchParams({
+        grant_type: 'client_credentials',
+        client_id: String(provider?.['client_id']),
+        username: 'robot',
+        password: Buffer.from(right.slice(6), 'base64').toString().slice('robot:'.length),
+        scope: 'openid profile',
+      });
+      const answer = await scene.visitor().send('POST', `${scene.server}/application/o/token/`, {
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: form.toString(),
+      });
+      assert.equal(answer.status, 200, answer.text);
+      const { access_token } = JSON.parse(answer.text) as { access_token: string };
+      for (const authorization of [`Bearer ${access_token}`, basic('goauthentik.io/token', access_token)]) {
+        const page = await ask(authorization);
+        assert.equal(page.status, 200, trace(page));
+        assert.equal(userIn(page), 'robot');
+      }
+    });
+  });
+}
