@@ -26,7 +26,8 @@ export function introspectionRoutes(ctx: ServerContext, scope: FastifyInstance):
     if (client === undefined) return reply.send({ active: false });
     const cursor = await readCursor(ctx.db); // before the claims it vouches for
     // Own tokens and those of trusted providers only: of others a client does not even learn that they exist (CVE-2024-47077)
-    const accepted = await acceptedAccessToken(ctx, formOf(request).text('token'), client);
+    const accept = () => acceptedAccessToken(ctx, formOf(request).text('token'), client);
+    const accepted = await accept();
     if (accepted === undefined) return reply.send({ active: false });
     const { user, scopes } = accepted;
     const extension = request.headers[EXTENSION_HEADER.toLowerCase()] !== undefined;
@@ -42,13 +43,16 @@ export function introspectionRoutes(ctx: ServerContext, scope: FastifyInstance):
       scopes,
       attributes: extension ? 'none' : accepted.attributes,
     });
+    const gatehouse = extension ? await extensionOf(ctx, request, client, accepted, cursor) : undefined;
+    // Whoever ended it meanwhile did not find the token made of it; that one nobody gets
+    if (extension && (await accept()) === undefined) return reply.send({ active: false });
     return reply.send({
       ...claims,
       ...protocolClaims(accepted.claims),
       active: true,
       scope: scopes.join(' '),
       client_id: client.provider.client_id,
-      ...(extension ? { gatehouse: await extensionOf(ctx, request, client, accepted, cursor) } : {}),
+      ...(gatehouse === undefined ? {} : { gatehouse }),
     });
   });
 

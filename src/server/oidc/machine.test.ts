@@ -239,7 +239,16 @@ describe('signing in without a browser', () => {
       ]) {
         assert.deepEqual(await refreshSession(server.ctx, outpost, wrong), { result: 'ended' });
       }
-      await server.ctx.change((tx) => deleteToken(tx, token.identifier));
+      // ended at the very moment when a token was made
+      const issue = server.ctx.tokens.issue;
+      server.ctx.tokens.issue = async (asked) => {
+        assert.ok(issue !== undefined);
+        const given = await issue(asked);
+        await server.ctx.change((tx) => deleteToken(tx, token.identifier));
+        return given;
+      };
+      assert.deepEqual(await refreshSession(server.ctx, outpost, request), { result: 'ended' });
+      server.ctx.tokens.issue = issue;
       assert.deepEqual(await refreshSession(server.ctx, outpost, request), { result: 'ended' });
       assert.deepEqual(await refreshSession(server.ctx, outpost, again), { result: 'ended' });
     });
@@ -278,6 +287,16 @@ describe('signing in without a browser', () => {
         assert.deepEqual(await ended(), { kind: 'credential-ended', credential: token.uuid });
         assert.deepEqual([await alive(issued), await alive(derived), await alive(kept)], [false, false, true]);
         refused(await ask({ username: 'alice', password: key }));
+      }
+    });
+
+    it('at whatever moment of a sign-in it ends', async () => {
+      const { token, key } = await appPassword(alice);
+      const asked = Array.from({ length: 24 }, () => ask({ username: 'alice', password: key }));
+      await Promise.race(asked);
+      await server.ctx.change((tx) => deleteToken(tx, token.identifier));
+      for (const { status, body } of await Promise.all(asked)) {
+        if (status === 200) assert.equal(await alive(String(body['access_token'])), false);
       }
     });
 

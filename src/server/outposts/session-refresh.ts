@@ -27,10 +27,12 @@ export async function refreshSession(
   const cursor = await readCursor(ctx.db); // before everything it vouches for
   const provider = await providerById(ctx.db, request.provider);
   const application = await applicationOfProvider(ctx.db, request.provider);
-  const login =
-    request.token === undefined || provider === undefined || application === undefined
-      ? await loginOf(ctx, request.sid)
-      : await credentialOf(ctx, { provider, application }, request.token);
+  const { token: shown } = request;
+  const find =
+    shown === undefined || provider === undefined || application === undefined
+      ? () => loginOf(ctx, request.sid)
+      : () => credentialOf(ctx, { provider, application }, shown);
+  const login = await find();
   if (login === undefined || login.user.uid !== request.uid || login.from.sid !== request.sid)
     return { result: 'ended' };
   if (provider === undefined || application === undefined) return { result: 'denied', reason: 'no-application' };
@@ -47,6 +49,8 @@ export async function refreshSession(
     scopes: login.scopes ?? (await scopeNames(ctx.db, provider.id)),
     extension: true,
   });
+  // Whoever ended it meanwhile found no token to end; this one nobody gets
+  if ((await find()) === undefined) return { result: 'ended' };
   const extension = await tokenExtension(ctx.db, provider, login.user, cursor);
   return { result: 'token', access_token: token, gatehouse: { ...extension, ...login.made } };
 }
