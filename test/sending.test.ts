@@ -201,7 +201,7 @@ describe('attributes of people and groups', () => {
     }
   });
 
-  it('never stand in a log, in metrics, in a token or in events', async () => {
+  it('never stand in a log, in metrics, in a token, in events or at userinfo', async () => {
     const app = `http://sent.test:${gatehouse.port}`;
     const { client, headers } = await entered(app, erin);
     // an error on the way is logged with more words
@@ -216,6 +216,11 @@ describe('attributes of people and groups', () => {
     };
     const [token = ''] = valuesOf(headers, 'x-authentik-jwt');
     clean('the token', Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    const userinfo = await fetch(`${gatehouse.origin}/application/o/userinfo/`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    assert.equal(userinfo.status, 200);
+    clean('userinfo', await userinfo.text());
     for (const path of ['events/events/?page_size=1000', 'providers/proxy/', 'outposts/instances/']) {
       const answer = await gatehouse.api.raw('GET', path);
       assert.equal(answer.status, 200, answer.text);

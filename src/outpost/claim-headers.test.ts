@@ -54,6 +54,22 @@ describe('headers of a provider', () => {
     assert.equal(older.headers['x-auth-username'], 'alice');
   });
 
+  it('hold the Authorization of a person’s attributes, and never a visitor’s beside it', async (t) => {
+    const outpost = await TestOutpost.start([providerConfig({ gatehouse })]);
+    t.after(() => outpost.stop());
+    outpost.server.extension.headers.push(['authorization', 'Token of-the-operator']);
+    await outpost.login();
+    const answer = await outpost.send(ask, {
+      'x-original-url': 'http://app.test/x',
+      authorization: 'Token of-a-visitor',
+      ...outpost.cookieHeader(),
+    });
+    assert.deepEqual(
+      answer.raw.filter((_, i) => answer.raw[i - 1]?.toLowerCase() === 'authorization'),
+      ['Token of-the-operator'],
+    );
+  });
+
   it('give way to what a person’s attributes say', async (t) => {
     const outpost = await TestOutpost.start([providerConfig({ gatehouse })]);
     t.after(() => outpost.stop());

@@ -31,7 +31,8 @@ export function sendPermit(
   // as published; it is what the client said itself
   const rest = ['User-Agent', request.headers.userAgent ?? '', 'Content-Length', '0', ...more];
   const { authorization } = request.headers;
-  if (authorization !== undefined && !consumed && !site.meta.managed.has('authorization')) {
+  const ours = site.meta.managed.has('authorization') || live?.setsAuthorization === true;
+  if (authorization !== undefined && !consumed && !ours) {
     rest.push('Authorization', authorization);
   }
   // of two halves nginx would pass one, and the others none or both by their configuration

@@ -1,5 +1,6 @@
 /** Opened sessions, kept while they are used: opening a cookie costs more than all the rest of a decision. */
 import { LRUCache } from 'lru-cache';
+import { foldHeaderName } from '../../contract/headers.ts';
 import type { Generation } from '../../contract/paths.ts';
 import { identityHeaders, personHeaders } from '../headers.ts';
 import { prepareHeaders } from '../proxy/target.ts';
@@ -51,6 +52,11 @@ export class LiveSession {
   /** All headers of a request in proxy mode. */
   identityHeaders(): PreparedHeaders {
     return (this.#identity ??= prepareHeaders(identityHeaders(this.site.meta, 'outpost', this.#session)));
+  }
+
+  /** Whether attributes of the person say what Authorization the application gets. */
+  get setsAuthorization(): boolean {
+    return this.#session.extra.some(([name]) => foldHeaderName(name) === 'authorization');
   }
 
   /** name for logs, as published: preferred_username, else sub */
