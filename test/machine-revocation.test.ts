@@ -119,6 +119,13 @@ describe('the end of a credential reaches every worker', () => {
     });
   }
 
+  it('and the audit log names the machine and its address, whichever way it came', async () => {
+    const { username } = await machine();
+    const events = await scene.gatehouse.api.list(`events/events/?action=login&username=${username}`);
+    assert.deepEqual(new Set(events.map((event) => event['client_ip'])), new Set(['127.0.0.1']));
+    assert.ok(events.length >= 2, 'by itself, and through the outpost');
+  });
+
   it('when groups change: the application sees the new ones, the machine goes on', async (t) => {
     const robot = await machine();
     const name = `group-of-${robot.username}`;

@@ -9,6 +9,9 @@ import { createHash } from 'node:crypto';
 export const EXTENSION_HEADER = 'X-Gatehouse-Extension';
 export const EXTENSION_VERSION = '1';
 
+/** Published request header: the client an outpost asks for. Only the outpost's own calls are believed. */
+export const REMOTE_IP_HEADER = 'X-authentik-remote-ip';
+
 /** Position in the log of identity events. A cursor of another epoch is unknown: take the whole live set. */
 export interface Cursor {
   /** made anew whenever the log cannot be continued, e.g. a restored database */

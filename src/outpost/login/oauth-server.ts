@@ -20,13 +20,16 @@ export function serverOf(site: Site): oauth.AuthorizationServer {
 
 export const clientOf = (site: Site): oauth.Client => ({ client_id: site.provider.client_id });
 
-/** Options of one call; our own server adds the member `gatehouse` to its answer. */
-export function callOptions(site: Site, backChannel: BackChannel) {
+/**
+ * Options of one call; our own server adds the member `gatehouse` to its answer.
+ * @param headers more of them
+ */
+export function callOptions(site: Site, backChannel: BackChannel, headers: Readonly<Record<string, string>> = {}) {
   return {
     // the way to the server may be a private socket or a cluster's inner network
     [oauth.allowInsecureRequests]: true,
     [oauth.customFetch]: (url: string, init: unknown) => backChannel.fetch(url, init as RequestInit),
-    headers: { 'user-agent': userAgent(site), [EXTENSION_HEADER]: EXTENSION_VERSION },
+    headers: { 'user-agent': userAgent(site), [EXTENSION_HEADER]: EXTENSION_VERSION, ...headers },
     signal: AbortSignal.timeout(TIMEOUT_MS),
   };
 }

@@ -1,7 +1,7 @@
 /** Grants `client_credentials` and `password` of the token endpoint, which are the same (spec/server.md 5.6). */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EMBEDDED_OUTPOST_MANAGED } from '../../contract/api.ts';
-import { EXTENSION_HEADER } from '../../contract/extension.ts';
+import { EXTENSION_HEADER, REMOTE_IP_HEADER } from '../../contract/extension.ts';
 import type { RefusalExtension } from '../../contract/extension.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
@@ -20,9 +20,6 @@ import { ACCESS_TOKEN, issueTokens } from './tokens.ts';
 import type { WrongCredentials } from './wrong-credentials.ts';
 
 export const MACHINE_GRANTS: ReadonlySet<string> = new Set(['client_credentials', 'password']);
-
-/** The client an outpost speaks for; what any other caller says in this header is its own invention. */
-const REMOTE_IP = 'x-authentik-remote-ip';
 
 export interface MachineTokenRequest {
   client: Client;
@@ -98,9 +95,9 @@ function grantedScopes(asked: string, configured: readonly string[], most: reado
   return configured.filter((scope) => wanted.has(scope) && (most === undefined || most.includes(scope)));
 }
 
-/** Of whom the credentials are: an outpost tells, when it does. */
+/** Who shows the credentials. An outpost says it; what any other caller says in this header is its own invention. */
 function clientAddress({ link, headers }: FastifyRequest): string {
-  const told = headers[REMOTE_IP];
+  const told = headers[REMOTE_IP_HEADER.toLowerCase()];
   return link.internal ? (typeof told === 'string' ? told : '') : link.clientIp;
 }
 

@@ -1,6 +1,7 @@
 /** Are these credentials right, and whose are they? The identity server knows (spec/outpost.md 8.1 and 8.2). */
 import * as oauth from 'oauth4webapi';
 import { CodedError } from '../../../contract/errors.ts';
+import { REMOTE_IP_HEADER } from '../../../contract/extension.ts';
 import type { IntrospectionExtension, RefusalExtension, TokenExtension } from '../../../contract/extension.ts';
 import type { BackChannel } from '../../back-channel.ts';
 import { newSession } from '../../login/new-session.ts';
@@ -29,11 +30,18 @@ export interface ServerAccess {
 const WRONG: Verdict = { kind: 'wrong', guess: true };
 const NO_TOKEN_OF_OURS: Verdict = { kind: 'wrong', guess: false };
 
+/** What the server is asked. */
+export interface Asked {
+  presented: Presented;
+  /** of the client that shows it: the server counts failures, and names it in its audit log */
+  address: string;
+}
+
 /** @throws Error when the server cannot be asked, or gives an answer that cannot be used */
-export async function askServer(site: Site, presented: Presented, access: ServerAccess): Promise<Verdict> {
+export async function askServer(site: Site, { presented, address }: Asked, access: ServerAccess): Promise<Verdict> {
   try {
     return presented.kind === 'basic'
-      ? await signIn(site, presented, access)
+      ? await signIn(site, presented, address, access)
       : await introspect(site, presented.token, access);
   } catch (error) {
     if (!(error instanceof oauth.ResponseBodyError)) throw error;
@@ -47,6 +55,7 @@ export async function askServer(site: Site, presented: Presented, access: Server
 async function signIn(
   site: Site,
   { username, password }: Extract<Presented, { kind: 'basic' }>,
+  address: string,
   { backChannel, verifier, now }: ServerAccess,
 ): Promise<Verdict> {
   const server = serverOf(site);
@@ -57,7 +66,7 @@ async function signIn(
     oauth.None(),
     'client_credentials',
     { username, password, scope: site.provider.scopes_to_request.join(' ') },
-    callOptions(site, backChannel),
+    callOptions(site, backChannel, { [REMOTE_IP_HEADER]: address }),
   );
   const answer = await oauth.processGenericTokenEndpointResponse(server, client, response);
   const extension = answer['gatehouse'] as TokenExtension | undefined;

@@ -13,7 +13,7 @@ import { stand } from '../identify.ts';
 import type { CredentialProblem, Identity } from '../identify.ts';
 import { Slots } from '../refresh.ts';
 import { askServer } from './ask-server.ts';
-import type { ServerAccess, Verdict } from './ask-server.ts';
+import type { Asked, ServerAccess, Verdict } from './ask-server.ts';
 import { FailureLimit, WINDOW_MS } from './failure-limit.ts';
 import { readAuthorization } from './presented.ts';
 import type { Presented } from './presented.ts';
@@ -112,7 +112,7 @@ export class Credentials {
     const counts = before === undefined || before.counted <= now();
     if (counts && !this.#limit.take(account, address)) return 'credentials-limited';
     let failed = false;
-    const run = this.#verify(site, key, presented, () => (failed = true)).finally(() => {
+    const run = this.#verify(site, key, { presented, address }, () => (failed = true)).finally(() => {
       this.#running.delete(key);
       if (counts && !failed) this.#limit.giveBack(account, address);
     });
@@ -121,10 +121,10 @@ export class Credentials {
   }
 
   /** @param onFailure the server knows these credentials to be wrong */
-  async #verify(site: Site, key: string, presented: Presented, onFailure: () => void): Promise<Answer> {
+  async #verify(site: Site, key: string, asked: Asked, onFailure: () => void): Promise<Answer> {
     await this.#slots.take();
     try {
-      return await this.#ask(site, key, presented, onFailure);
+      return await this.#ask(site, key, asked, onFailure);
     } catch (error) {
       // not the error as it is: those of the OAuth library may hold what the server sent
       const why = error instanceof CodedError ? { code: error.code, detail: error.detail } : { detail: String(error) };
@@ -135,10 +135,10 @@ export class Credentials {
     }
   }
 
-  async #ask(site: Site, key: string, presented: Presented, onFailure: () => void, round = 1): Promise<Answer> {
+  async #ask(site: Site, key: string, asked: Asked, onFailure: () => void, round = 1): Promise<Answer> {
     const { revocations, now } = this.#options;
     const { version } = revocations;
-    const verdict = await askServer(site, presented, this.#options);
+    const verdict = await askServer(site, asked, this.#options);
     if (verdict.kind !== 'right') {
       const guess = verdict.kind === 'wrong' && verdict.guess;
       if (guess) onFailure();
@@ -153,7 +153,7 @@ export class Credentials {
     // last, since asking and sealing take time: what was learnt meanwhile counts
     const standing = stand(live, revocations, now()).kind;
     if (standing === 'nobody') return 'credentials-invalid';
-    if (standing === 'stale' && round < MAX_ROUNDS) return this.#ask(site, key, presented, onFailure, round + 1);
+    if (standing === 'stale' && round < MAX_ROUNDS) return this.#ask(site, key, asked, onFailure, round + 1);
     const person = { kind: 'person', live, setCookies, consumed: true } as const;
     this.#refused.delete(key);
     const identity: Identity = { ...person, reason: 'credentials-cached' };
