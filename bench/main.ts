@@ -12,6 +12,7 @@ import { LOAD_CORE } from './lib/load.ts';
 import { ROOT } from './lib/processes.ts';
 import { Product } from './lib/product.ts';
 import type { Row } from './lib/row.ts';
+import { credentials } from './credentials.ts';
 import { forwardAuth } from './forward-auth.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
@@ -32,7 +33,15 @@ if (cpus().length < 2) throw new Error('the benchmark needs two cores: one for w
 execFileSync('taskset', ['-cp', LOAD_CORE, String(process.pid)], { stdio: 'ignore' });
 
 const rows: Row[] = [];
-const sections = { 'forward-auth': forwardAuth, 'proxy-mode': proxyMode, streams, growth, start: startTimes, memory };
+const sections = {
+  'forward-auth': forwardAuth,
+  'proxy-mode': proxyMode,
+  credentials,
+  streams,
+  growth,
+  start: startTimes,
+  memory,
+};
 for (const [name, section] of Object.entries(sections)) {
   if (values.only !== undefined && values.only !== name) continue;
   const product = await Product.create();

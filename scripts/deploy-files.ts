@@ -46,7 +46,6 @@ function exampleValues(target: Target, mode: DeployMode) {
       external_host: single ? 'https://app.company' : 'https://login.company.example',
       internal_host: '',
       cookie_domain: single ? '' : 'company.example',
-      basic_auth_enabled: false,
     },
     {
       outpostUrl: inCluster ? 'http://gatehouse.default.svc.cluster.local:9000' : 'http://outpost.company:9000',

@@ -29,7 +29,6 @@ function provider(mode: ProviderMode, name: string, scheme = 'https'): ProviderA
     external_host: `${scheme}://${domain ? 'login' : 'app'}.company.example:8443`,
     internal_host: '',
     cookie_domain: domain ? 'company.example' : '',
-    basic_auth_enabled: true,
   };
 }
 

@@ -49,7 +49,6 @@ describe('the question of HAProxy', () => {
       external_host: `https://app.test:${port}`,
       internal_host: '',
       cookie_domain: '',
-      basic_auth_enabled: false,
     };
     const outpostUrl = `http://127.0.0.1:${(outpost.address() as AddressInfo).port}`;
     let text = haproxy(configValues(provider, { outpostUrl, upstream: upstream.origin, host: undefined }));

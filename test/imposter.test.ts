@@ -51,7 +51,6 @@ describe('an outpost asked over https', () => {
       external_host: `https://app.test:${port}`,
       internal_host: '',
       cookie_domain: '',
-      basic_auth_enabled: false,
     };
     const outpostUrl = `https://${host}:${(server.address() as AddressInfo).port}`;
     let text = TARGETS[kind](configValues(provider, { outpostUrl, upstream: upstream.origin, host: undefined }));

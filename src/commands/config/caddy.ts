@@ -40,7 +40,7 @@ const spellings = (name: string) => {
 };
 
 function applicationSite(values: ConfigValues): string[] {
-  const { application, outpost, upstream, basicAuth, headers } = values;
+  const { application, outpost, upstream, headers } = values;
   const others = [...removedHeaders(values), ...headers];
   return [
     `${application.origin} {`,
@@ -59,16 +59,24 @@ function applicationSite(values: ConfigValues): string[] {
     '\t\trequest_header -*Gatehouse*',
     ...others.flatMap(spellings).map((name) => `\t\trequest_header -${name}`),
     '',
+    '\t\t# The answer says what Authorization is: credentials for the application, or what the visitor sent, or nothing where',
+    '\t\t# Gatehouse used it up. Put aside, since Caddy by itself keeps what an answer does not name.',
+    '\t\tvars gatehouse_authorization {http.request.header.Authorization}',
+    '\t\trequest_header -Authorization',
+    '',
     '\t\t# Ask; anything but a yes goes to the visitor as it is. Capitals matter here.',
     `\t\tforward_auth ${outpost.origin} {`,
     `\t\t\turi ${QUESTION}/caddy`,
     ...(outpost.scheme === 'https' ? ['\t\t\theader_up Host {hostport}'] : []),
-    `\t\t\tcopy_headers ${[...IDENTITY_HEADERS, ...headers].join(' ')}`,
-    '\t\t\t# Credentials for the application (basic_auth_enabled of the provider), and headers of your own:',
-    `\t\t\t${basicAuth ? '' : '# '}copy_headers Authorization`,
+    '\t\t\theader_up Authorization {http.vars.gatehouse_authorization}',
+    '\t\t\t# Headers of your own (additionalHeaders) join this list.',
+    `\t\t\tcopy_headers ${[...IDENTITY_HEADERS, ...headers, 'Authorization'].join(' ')}`,
     '\t\t\t# Only if something you run stands in front of Caddy: its addresses.',
     '\t\t\t# trusted_proxies 192.0.2.1',
     '\t\t}',
+    '\t\t# Caddy writes nothing, or the name of what it looked for, in place of a header the answer does not have.',
+    '\t\t@no_authorization header_regexp Authorization "^$|^.http[.]reverse_proxy[.]"',
+    '\t\trequest_header @no_authorization -Authorization',
     '',
     '\t\t# The application does not need our cookies. Caddy replaces by something only, so by a group that is empty.',
     '\t\trequest_header Cookie "(?i)()(^|; *)authentik_(proxy_[^=;]*|session|csrf)=[^;]*" "$1"',

@@ -60,6 +60,5 @@ function readProvider(answer: Readonly<Record<string, unknown>>): ProviderAnswer
     external_host: text('external_host'),
     internal_host: text('internal_host'),
     cookie_domain: text('cookie_domain'),
-    basic_auth_enabled: answer['basic_auth_enabled'] === true,
   };
 }

@@ -17,7 +17,6 @@ function parsed(mode: ProviderMode, scheme: 'http' | 'https'): Node {
         external_host: `${scheme}://${domain ? 'login' : 'app'}.company.example`,
         internal_host: '',
         cookie_domain: domain ? 'company.example' : '',
-        basic_auth_enabled: scheme === 'https',
       },
       { outpostUrl: `${scheme}://gatehouse:9000`, upstream: `${scheme}://app:5000`, host: undefined },
     ),

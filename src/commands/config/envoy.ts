@@ -133,7 +133,7 @@ const ASKED_WITH = [
   ...['sec-websocket-version', 'x-forwarded-for', 'x-forwarded-proto', 'x-requested-with'],
 ];
 
-function questionFilter({ outpost, basicAuth, headers }: ConfigValues): string[] {
+function questionFilter({ outpost, headers }: ConfigValues): string[] {
   return [
     '# Ask; anything but 200 goes to the visitor as it is, and no answer is a no.',
     '- name: envoy.filters.http.ext_authz',
@@ -154,12 +154,12 @@ function questionFilter({ outpost, basicAuth, headers }: ConfigValues): string[]
     '        timeout: 10s',
     `      path_prefix: ${QUESTION}/envoy`,
     '      authorization_response:',
-    '        # Headers of your own (additionalHeaders), and authorization for basic_auth_enabled, join this list.',
+    '        # Headers of your own (additionalHeaders) join this list.',
     '        allowed_upstream_headers:',
     '          patterns:',
     '            - { prefix: x-authentik-, ignore_case: true }',
     ...headers.map((name) => `            - { exact: ${name.toLowerCase()}, ignore_case: true }`),
-    ...(basicAuth ? ['            - { exact: authorization, ignore_case: true }'] : []),
+    '            - { exact: authorization, ignore_case: true }',
     '        allowed_client_headers_on_success:',
     '          patterns:',
     '            - { exact: set-cookie, ignore_case: true }',

@@ -72,11 +72,12 @@ function frontend({ mode, slug, application, login }: ConfigValues): string[] {
   ];
 }
 
-const applicationBackend = ({ slug, upstream, basicAuth, headers }: ConfigValues) => [
+const applicationBackend = ({ slug, upstream, headers }: ConfigValues) => [
   `backend app-${slug}`,
-  '    # Headers of the answer for the application, beside X-authentik-*: credentials (basic_auth_enabled of the provider)',
-  '    # and headers of your own (additionalHeaders).',
-  `    ${named(basicAuth, headers)}`,
+  '    # Headers of the answer for the application, beside X-authentik-*. Authorization: credentials for the application, or',
+  '    # what the visitor sent, or nothing where Gatehouse used it up. Headers of your own (additionalHeaders) join the list,',
+  '    # separated by spaces: a comma would end the argument.',
+  `    http-request set-var(txn.gatehouse_headers) str("${['Authorization', ...headers].join(' ')}")`,
   '    # Ask; unless the answer is yes, nothing gets through. The two lines belong together.',
   '    http-request lua.gatehouse abns@gatehouse',
   '    http-request deny unless { var(txn.gatehouse) -m str allow }',
@@ -84,13 +85,6 @@ const applicationBackend = ({ slug, upstream, basicAuth, headers }: ConfigValues
   `    server app ${server(upstream)}`,
   '',
 ];
-
-/** Separated by spaces: a comma would end the argument of `str`. */
-function named(basicAuth: boolean, headers: readonly string[]): string {
-  const names = [...(basicAuth ? ['Authorization'] : []), ...headers];
-  const line = (list: readonly string[]) => `http-request set-var(txn.gatehouse_headers) str("${list.join(' ')}")`;
-  return names.length === 0 ? `# ${line(['Authorization'])}` : line(names);
-}
 
 const gatehouse = ({ mode, outpost }: ConfigValues) => [
   'backend gatehouse',

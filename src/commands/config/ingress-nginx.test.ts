@@ -44,7 +44,6 @@ function ingresses(mode: ProviderMode, scheme = 'http'): Ingress[] {
         external_host: `https://${domain ? 'login' : 'app'}.company.example`,
         internal_host: '',
         cookie_domain: domain ? 'company.example' : '',
-        basic_auth_enabled: true,
       },
       {
         outpostUrl: `${scheme}://gatehouse.auth.svc.cluster.local:9000`,

@@ -54,10 +54,10 @@ export const cookieSnippet = (values: Pick<ConfigValues, 'headers'>): readonly s
 ];
 
 function applicationIngress(values: ConfigValues, gatehouse: Service): string[] {
-  const { application, login, mode, outpost, upstream, slug, basicAuth } = values;
+  const { application, login, mode, outpost, upstream, slug } = values;
   const question = clusterOrigin(outpost.scheme, gatehouse);
   const start = (mode === 'forward_domain' ? login : application).origin;
-  const copied = ['Set-Cookie', ...COPIED, ...values.headers, ...(basicAuth ? ['Authorization'] : [])];
+  const copied = ['Set-Cookie', ...COPIED, ...values.headers, 'Authorization'];
   const annotation = (name: string, value: string) => `nginx.ingress.kubernetes.io/${name}: ${value}`;
   return [
     '# The two snippets are switched off in ingress-nginx from 1.9 on, unless its ConfigMap says',
@@ -71,7 +71,7 @@ function applicationIngress(values: ConfigValues, gatehouse: Service): string[] 
       [
         annotation('auth-url', `'${question}${OUTPOST_PREFIX}${QUESTION_PATH}/nginx/with-method'`),
         annotation('auth-signin', `'${start}${OUTPOST_PREFIX}/start?rd=$scheme://$http_host$escaped_request_uri'`),
-        '# Headers of your own (additionalHeaders), and Authorization for basic_auth_enabled, join this list.',
+        '# Headers of your own (additionalHeaders) join this list.',
         annotation('auth-response-headers', `'${copied.join(',')}'`),
         annotation('auth-snippet', '|'),
         ...questionSnippet.map((line) => `  ${line}`),

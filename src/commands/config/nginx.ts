@@ -130,10 +130,6 @@ const furtherHeaders = ({ headers }: ConfigValues) =>
 
 function applicationServer(values: ConfigValues): string {
   const { outpost, upstream } = values;
-  const authorization = [
-    'auth_request_set $authentik_authorization $upstream_http_authorization;',
-    'proxy_set_header Authorization $authentik_authorization;',
-  ].map((line) => `        ${values.basicAuth ? '' : '# '}${line}`);
   return [
     'server {',
     ...listen(values.application),
@@ -159,9 +155,10 @@ function applicationServer(values: ConfigValues): string {
     ...COPIED.map((name) => `        proxy_set_header ${name} $${variable(name)};`),
     ...furtherHeaders(values),
     '',
-    '        # Credentials for the application itself (basic_auth_enabled of the provider). Headers of your own',
-    '        # (additionalHeaders) need two lines like these.',
-    ...authorization,
+    '        # Credentials for the application, or what the visitor sent, or nothing where Gatehouse used it up. Headers of your',
+    '        # own (additionalHeaders) need two lines like these.',
+    '        auth_request_set $authentik_authorization $upstream_http_authorization;',
+    '        proxy_set_header Authorization $authentik_authorization;',
     '',
     '        # Names of the older generation, which nobody sets here, and addresses that some frameworks would open instead.',
     ...removedHeaders(values).map((name) => `        proxy_set_header ${name} "";`),

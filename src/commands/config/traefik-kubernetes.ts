@@ -41,7 +41,7 @@ function middleware(values: ConfigValues): string[] {
     ...TRUST_COMMENT.map((line) => `    ${line}`),
     '    trustForwardHeader: false',
     ...COOKIE_COMMENT.map((line) => `    ${line}`),
-    '    # Headers of your own (additionalHeaders), and Authorization for basic_auth_enabled, join this list.',
+    '    # Headers of your own (additionalHeaders) join this list.',
     '    authResponseHeaders:',
     ...answerHeaders(values).map((name) => `      - ${name}`),
     '    # Other spellings of the same names, which a visitor could send.',

@@ -10,12 +10,15 @@ import type { ConfigValues } from './values.ts';
 export const questionAddress = ({ outpost }: ConfigValues): string =>
   `${outpost.origin}${OUTPOST_PREFIX}${QUESTION_PATH}/traefik?strip-cookies`;
 
-/** Headers of the answer that replace those of the visitor. */
-export const answerHeaders = ({ basicAuth, headers }: ConfigValues): string[] => [
+/**
+ * Headers of the answer that replace those of the visitor. Authorization: credentials for the application, or what the
+ * visitor sent, or nothing where it was used up (docs/architecture.md, decision 34).
+ */
+export const answerHeaders = ({ headers }: ConfigValues): string[] => [
   'Cookie',
   ...COPIED,
   ...headers,
-  ...(basicAuth ? ['Authorization'] : []),
+  'Authorization',
 ];
 
 /**

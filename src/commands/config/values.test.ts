@@ -12,7 +12,6 @@ const PROVIDER: ProviderAnswer = {
   external_host: 'https://app.company/',
   internal_host: '',
   cookie_domain: '',
-  basic_auth_enabled: false,
 };
 const WISHES = { outpostUrl: 'http://outpost.company:9000', upstream: undefined, host: undefined };
 

@@ -36,8 +36,6 @@ export interface ConfigValues {
   outpost: Address;
   /** where the reverse proxy reaches the application */
   upstream: Address;
-  /** the provider sends credentials to the application */
-  basicAuth: boolean;
   /** further headers the provider sends, in wire casing: letters, digits and `-` only */
   headers: readonly string[];
 }
@@ -107,7 +105,6 @@ export interface ProviderAnswer {
   external_host: string;
   internal_host: string;
   cookie_domain: string;
-  basic_auth_enabled: boolean;
   /** names of the headers it sends beside the published ones (contract/header-presets.ts); none when left out */
   headers?: readonly string[];
 }
@@ -136,7 +133,6 @@ export function configValues(provider: ProviderAnswer, wishes: Wishes): ConfigVa
     domain,
     outpost: readAddress(wishes.outpostUrl, '--outpost-url'),
     upstream: readAddress(wishes.upstream ?? origin(upstream), '--upstream'),
-    basicAuth: provider.basic_auth_enabled,
     headers: (provider.headers ?? []).map(readHeaderName),
   };
 }

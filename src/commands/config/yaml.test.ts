@@ -12,7 +12,7 @@ type Node = Readonly<Record<string, unknown>>;
 const MODES: readonly ProviderMode[] = ['forward_single', 'forward_domain', 'proxy'];
 
 /** Every document of a text, parsed strictly. */
-function parsed(target: Target, mode: ProviderMode, scheme = 'http', basicAuth = false): Node[] {
+function parsed(target: Target, mode: ProviderMode, scheme = 'http'): Node[] {
   const domain = mode === 'forward_domain';
   const text = TARGETS[target](
     configValues(
@@ -22,7 +22,6 @@ function parsed(target: Target, mode: ProviderMode, scheme = 'http', basicAuth =
         external_host: `https://${domain ? 'login' : 'app'}.company.example`,
         internal_host: '',
         cookie_domain: domain ? 'company.example' : '',
-        basic_auth_enabled: basicAuth,
       },
       {
         outpostUrl: `${scheme}://gatehouse.auth.svc.cluster.local:9000`,
@@ -56,7 +55,7 @@ function shape(node: unknown, members: string): void {
 }
 
 /** What any form of Traefik's middleware must say. */
-function checkForwardAuth(middleware: unknown, basicAuth: boolean): void {
+function checkForwardAuth(middleware: unknown): void {
   shape(middleware, 'address trustForwardHeader authResponseHeaders authResponseHeadersRegex');
   assert.equal(
     at(middleware, 'address'),
@@ -65,7 +64,7 @@ function checkForwardAuth(middleware: unknown, basicAuth: boolean): void {
   assert.equal(String(at(middleware, 'trustForwardHeader')), 'false');
   const list = at(middleware, 'authResponseHeaders');
   const copied = (Array.isArray(list) ? list : String(list).split(',')) as string[];
-  const expected = ['Cookie', ...IDENTITY_HEADERS, ...(basicAuth ? ['Authorization'] : [])];
+  const expected = ['Cookie', ...IDENTITY_HEADERS, 'Authorization'];
   assert.deepEqual(
     sorted(copied.map((name) => name.toLowerCase())),
     sorted(expected.map((name) => name.toLowerCase())),
@@ -116,86 +115,84 @@ function checkRouters(
 
 describe('generated YAML', () => {
   for (const mode of MODES) {
-    for (const basicAuth of [false, true]) {
-      it(`for Traefik's file provider has the members it knows: ${mode}, credentials ${basicAuth}`, () => {
-        const [file, ...more] = parsed('traefik', mode, 'http', basicAuth);
-        assert.deepEqual(more, []);
-        shape(file, 'http');
-        const http = at(file, 'http') as { routers: Node; services: Node; middlewares?: Node };
-        shape(http, 'routers services middlewares?');
-        for (const router of Object.values(http.routers)) {
-          shape(router, 'rule priority entryPoints service tls middlewares?');
-        }
-        for (const service of Object.values(http.services)) {
-          assert.match(String(at(service, 'loadBalancer', 'servers', 0, 'url')), /^http:\/\/[a-z.]+:\d+$/);
-        }
-        checkRouters(http, mode);
-        for (const middleware of Object.values(http.middlewares ?? {})) {
-          shape(middleware, 'forwardAuth');
-          checkForwardAuth(at(middleware, 'forwardAuth'), basicAuth);
-        }
-      });
+    it(`for Traefik's file provider has the members it knows: ${mode}`, () => {
+      const [file, ...more] = parsed('traefik', mode, 'http');
+      assert.deepEqual(more, []);
+      shape(file, 'http');
+      const http = at(file, 'http') as { routers: Node; services: Node; middlewares?: Node };
+      shape(http, 'routers services middlewares?');
+      for (const router of Object.values(http.routers)) {
+        shape(router, 'rule priority entryPoints service tls middlewares?');
+      }
+      for (const service of Object.values(http.services)) {
+        assert.match(String(at(service, 'loadBalancer', 'servers', 0, 'url')), /^http:\/\/[a-z.]+:\d+$/);
+      }
+      checkRouters(http, mode);
+      for (const middleware of Object.values(http.middlewares ?? {})) {
+        shape(middleware, 'forwardAuth');
+        checkForwardAuth(at(middleware, 'forwardAuth'));
+      }
+    });
 
-      it(`for Traefik's labels says the same: ${mode}, credentials ${basicAuth}`, () => {
-        const [file] = parsed('traefik-labels', mode, 'http', basicAuth);
-        shape(file, 'services');
-        const labels = Object.values(at(file, 'services') as Node).flatMap((service) => {
-          shape(service, 'labels');
-          return Object.entries(at(service, 'labels') as Record<string, string>);
-        });
-        const http: Record<string, Record<string, Record<string, unknown>>> = {};
-        for (const [label, value] of labels) {
-          assert.equal(typeof value, 'string', 'a label is text');
-          assert.doesNotMatch(value.replaceAll('$$', ''), /\$/, 'compose would replace a variable');
-          const [, kind, name, member] = /^traefik\.http\.(\w+)\.([a-z0-9-]+)\.(.+)$/.exec(label) ?? [];
-          if (kind === undefined) assert.deepEqual([label, value], ['traefik.enable', 'true']);
-          else ((http[kind] ??= {})[name ?? ''] ??= {})[(member ?? '').replace('forwardauth.', '')] = value;
-        }
-        for (const router of Object.values(http['routers'] ?? {})) {
-          shape(router, 'rule priority entrypoints service tls middlewares?');
-        }
-        for (const service of Object.values(http['services'] ?? {})) shape(service, 'loadbalancer.server.port');
-        const { routers = {}, services = {}, middlewares } = http;
-        checkRouters({ routers, services, middlewares }, mode);
-        for (const middleware of Object.values(middlewares ?? {})) checkForwardAuth(middleware, basicAuth);
+    it(`for Traefik's labels says the same: ${mode}`, () => {
+      const [file] = parsed('traefik-labels', mode, 'http');
+      shape(file, 'services');
+      const labels = Object.values(at(file, 'services') as Node).flatMap((service) => {
+        shape(service, 'labels');
+        return Object.entries(at(service, 'labels') as Record<string, string>);
       });
+      const http: Record<string, Record<string, Record<string, unknown>>> = {};
+      for (const [label, value] of labels) {
+        assert.equal(typeof value, 'string', 'a label is text');
+        assert.doesNotMatch(value.replaceAll('$$', ''), /\$/, 'compose would replace a variable');
+        const [, kind, name, member] = /^traefik\.http\.(\w+)\.([a-z0-9-]+)\.(.+)$/.exec(label) ?? [];
+        if (kind === undefined) assert.deepEqual([label, value], ['traefik.enable', 'true']);
+        else ((http[kind] ??= {})[name ?? ''] ??= {})[(member ?? '').replace('forwardauth.', '')] = value;
+      }
+      for (const router of Object.values(http['routers'] ?? {})) {
+        shape(router, 'rule priority entrypoints service tls middlewares?');
+      }
+      for (const service of Object.values(http['services'] ?? {})) shape(service, 'loadbalancer.server.port');
+      const { routers = {}, services = {}, middlewares } = http;
+      checkRouters({ routers, services, middlewares }, mode);
+      for (const middleware of Object.values(middlewares ?? {})) checkForwardAuth(middleware);
+    });
 
-      it(`for Traefik in Kubernetes is what its custom resources take: ${mode}, credentials ${basicAuth}`, () => {
-        const documents = parsed('traefik-kubernetes', mode, 'http', basicAuth);
-        const names = new Set<string>();
-        for (const document of documents) {
-          shape(document, 'apiVersion kind metadata spec');
-          shape(at(document, 'metadata'), 'name namespace');
-          assert.equal(at(document, 'apiVersion'), 'traefik.io/v1alpha1');
-          if (at(document, 'kind') === 'Middleware') {
-            shape(at(document, 'spec'), 'forwardAuth');
-            checkForwardAuth(at(document, 'spec', 'forwardAuth'), basicAuth);
-            names.add(`${String(at(document, 'metadata', 'namespace'))}/${String(at(document, 'metadata', 'name'))}`);
-            continue;
-          }
-          assert.equal(at(document, 'kind'), 'IngressRoute');
-          shape(at(document, 'spec'), 'entryPoints routes tls');
-          shape(at(document, 'spec', 'tls'), 'secretName');
-          for (const route of at(document, 'spec', 'routes') as Node[]) {
-            shape(route, 'kind match priority middlewares? services');
-            for (const { namespace, name } of (route['middlewares'] ?? []) as Record<string, string>[]) {
-              assert.ok(names.has(`${namespace}/${name}`));
-            }
-            const [service] = route['services'] as Node[];
-            shape(service, 'kind name namespace port');
-            const toApplication = route['middlewares'] !== undefined;
-            assert.deepEqual(
-              service,
-              toApplication
-                ? { kind: 'Service', name: 'app', namespace: 'web', port: 5000 }
-                : { kind: 'Service', name: 'gatehouse', namespace: 'auth', port: 9000 },
-            );
-          }
+    it(`for Traefik in Kubernetes is what its custom resources take: ${mode}`, () => {
+      const documents = parsed('traefik-kubernetes', mode, 'http');
+      const names = new Set<string>();
+      for (const document of documents) {
+        shape(document, 'apiVersion kind metadata spec');
+        shape(at(document, 'metadata'), 'name namespace');
+        assert.equal(at(document, 'apiVersion'), 'traefik.io/v1alpha1');
+        if (at(document, 'kind') === 'Middleware') {
+          shape(at(document, 'spec'), 'forwardAuth');
+          checkForwardAuth(at(document, 'spec', 'forwardAuth'));
+          names.add(`${String(at(document, 'metadata', 'namespace'))}/${String(at(document, 'metadata', 'name'))}`);
+          continue;
         }
-        assert.equal(names.size, mode === 'proxy' ? 0 : 1);
-        assert.equal(documents.length, { forward_single: 2, forward_domain: 3, proxy: 1 }[mode]);
-      });
-    }
+        assert.equal(at(document, 'kind'), 'IngressRoute');
+        shape(at(document, 'spec'), 'entryPoints routes tls');
+        shape(at(document, 'spec', 'tls'), 'secretName');
+        for (const route of at(document, 'spec', 'routes') as Node[]) {
+          shape(route, 'kind match priority middlewares? services');
+          for (const { namespace, name } of (route['middlewares'] ?? []) as Record<string, string>[]) {
+            assert.ok(names.has(`${namespace}/${name}`));
+          }
+          const [service] = route['services'] as Node[];
+          shape(service, 'kind name namespace port');
+          const toApplication = route['middlewares'] !== undefined;
+          assert.deepEqual(
+            service,
+            toApplication
+              ? { kind: 'Service', name: 'app', namespace: 'web', port: 5000 }
+              : { kind: 'Service', name: 'gatehouse', namespace: 'auth', port: 9000 },
+          );
+        }
+      }
+      assert.equal(names.size, mode === 'proxy' ? 0 : 1);
+      assert.equal(documents.length, { forward_single: 2, forward_domain: 3, proxy: 1 }[mode]);
+    });
   }
 
   it('names Services that an address of the cluster belongs to, and asks there', () => {

@@ -78,11 +78,11 @@ export class Credentials {
    * @param nobody who it is without the header
    */
   identify(site: Site, header: string, address: string, nobody: Nobody): Identity | Promise<Identity> {
-    const presented = readAuthorization(header);
-    if (presented === undefined) return unaccepted(nobody, 'credentials-invalid');
     const key = createHmac('sha256', this.#key).update(`${site.pk} ${header}`).digest('base64');
     const known = this.#known(site, key);
     if (known !== undefined) return typeof known === 'string' ? unaccepted(nobody, known) : known;
+    const presented = readAuthorization(header);
+    if (presented === undefined) return unaccepted(nobody, 'credentials-invalid');
     const found = this.#running.get(key) ?? this.#begin(site, key, presented, address);
     if (typeof found === 'string') return unaccepted(nobody, found);
     return found.then((who) => (typeof who === 'string' ? unaccepted(nobody, who) : who));
