@@ -1,7 +1,7 @@
 /** Claims that lead a person to a backend of their own: spec/outpost.md 12, security rule K. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import { createServer, get } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { ProviderExtension } from '../../contract/api.ts';
@@ -12,6 +12,7 @@ import type { Person } from '../data-plane.test-helper.ts';
 /** Says who it is and what it was asked. */
 async function backend(name: string): Promise<{ server: Server; origin: string; authority: string }> {
   const server = createServer((req, res) => {
+    if (req.url?.endsWith('/stream') === true) return void res.write(`${name} begins`);
     const cookie = `a=1; Domain=${(req.headers.host ?? '').replace(/:\d+$/, '')}`;
     const location = `http://${req.headers.host ?? ''}/landing`;
     res.writeHead(200, { 'set-cookie': cookie, location }).end(`${name} ${req.headers.host ?? ''} ${req.url ?? ''}`);
@@ -99,6 +100,41 @@ describe('a backend that a token names', () => {
     outpost.plane.configure(outpostInstance(), [provider({ backend_hosts: [other.authority] })]);
     assert.equal((await outpost.browse('/x')).body, `other ${other.authority} /x`);
   });
+
+  for (const [changed, story] of [
+    [false, 'goes on with what is under way while fresh claims lead there'],
+    [true, 'is left by what is under way when fresh claims lead elsewhere'],
+  ] as const) {
+    it(story, async (t) => {
+      const outpost = await signedIn(t, { backend_override: other.origin }, { backend_hosts: [other.authority] });
+      const person = led({ backend_override: changed ? own.origin : other.origin });
+      const asked = new Promise<void>((resolve) => {
+        outpost.server.refresh = async () => {
+          setImmediate(resolve);
+          const gatehouse = { cursor: { epoch: 'e1', n: 11 }, headers: [] };
+          return { result: 'token', access_token: await outpost.server.sign('client-1', 'app', person), gatehouse };
+        };
+      });
+      const headers = { host: 'app.test', ...outpost.cookieHeader() };
+      const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+        const options = { host: '127.0.0.1', port: outpost.port, path: '/stream', headers, agent: false };
+        get(options, resolve).on('error', reject);
+      });
+      t.after(() => answer.destroy());
+      const broken = new Promise((resolve) => answer.once('error', () => resolve('broken off')));
+      await new Promise((resolve) => answer.once('data', resolve));
+      const until = Date.now() + 3_600_000;
+      const event = { n: 11, until, kind: 'user-changed', uid: ALICE.sub, effect: 'refresh' } as const;
+      outpost.plane.applyEvents({ epoch: 'e1', snapshot: false, n: 11, events: [event] });
+      await asked;
+      if (changed) assert.equal(await broken, 'broken off');
+      else {
+        // a request that is decided after the event has been dealt with
+        assert.equal((await outpost.browse('/x')).status, 200);
+        assert.ok(!answer.destroyed);
+      }
+    });
+  }
 
   it('sees the Host that the token names, and what it says about that comes home', async (t) => {
     for (const host of ['backend', 'original'] as const) {
