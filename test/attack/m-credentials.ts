@@ -120,6 +120,38 @@ export const cases: Case[] = [
     },
   },
   {
+    id: 'M10',
+    rule: 'M',
+    title: 'who leaves a group is out at once, also from the cache and with the session made from a header',
+    async run(env) {
+      const { person, header } = await robot(env);
+      await env.provision.addMember(env.staffGroup, person.pk);
+      for (const mode of MODES) {
+        const knock = (more: Pair[], cookie = '') =>
+          mode.knock(env, { path: '/private', closed: true, headers: [...more, somewhere()], cookie });
+        await within(SOON, `let in, ${mode.name}`, async () => passes(await knock([header])));
+        for (let i = 0; i < 4; i++) allowed(await knock([header]), mode.name);
+      }
+      const answers = await Promise.all(
+        MODES.map((mode) => mode.knock(env, { path: '/private', closed: true, headers: [header, somewhere()] })),
+      );
+      await env.provision.removeMember(env.staffGroup, person.pk);
+      for (const [i, mode] of MODES.entries()) {
+        for (const more of [[header], []]) {
+          const knock = () =>
+            mode.knock(env, {
+              path: '/private',
+              closed: true,
+              headers: [...more, somewhere()],
+              cookie: cookieOf(answers[i]!),
+            });
+          await within(SOON, `out of the group, ${mode.name}`, async () => !passes(await knock()));
+          for (let k = 0; k < 4; k++) refused(await knock(), 'let in again');
+        }
+      }
+    },
+  },
+  {
     id: 'M6',
     rule: 'M',
     title: 'what was verified for one application opens no other',
