@@ -157,20 +157,7 @@ for (const [title, { options, relays, withholdsCookies = false, noServer = false
     });
 
     it('takes a token, and one as the password of the reserved user', async () => {
-      const provider = (await scene.gatehouse.api.list('providers/proxy/')).find(({ name }) => name === 'wiki');
-      const form = new URLSearchParams({
-        grant_type: 'client_credentials',
-        client_id: String(provider?.['client_id']),
-        username: 'robot',
-        password: Buffer.from(right.slice(6), 'base64').toString().slice('robot:'.length),
-        scope: 'openid profile',
-      });
-      const answer = await scene.visitor().send('POST', `${server}/application/o/token/`, {
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
-        body: form.toString(),
-      });
-      assert.equal(answer.status, 200, answer.text);
-      const { access_token } = JSON.parse(answer.text) as { access_token: string };
+      const access_token = await tokenFor(scene, server, 'wiki', right);
       for (const authorization of [`Bearer ${access_token}`, basic('goauthentik.io/token', access_token)]) {
         const page = await ask(authorization);
         assert.equal(page.status, 200, trace(page));
@@ -179,3 +166,42 @@ for (const [title, { options, relays, withholdsCookies = false, noServer = false
     });
   });
 }
+
+/** An access token of a provider for whoever the app password is of. @param right value of an Authorization header */
+async function tokenFor(scene: Scene, server: string, name: string, right: string): Promise<string> {
+  const provider = (await scene.gatehouse.api.list('providers/proxy/')).find((p) => p['name'] === name);
+  const [username = '', password = ''] = Buffer.from(right.slice('Basic '.length), 'base64').toString().split(':');
+  const client_id = String(provider?.['client_id']);
+  const form = { grant_type: 'client_credentials', client_id, username, password, scope: 'openid profile' };
+  const answer = await scene.visitor().send('POST', `${server}/application/o/token/`, {
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams(form).toString(),
+  });
+  assert.equal(answer.status, 200, answer.text);
+  return (JSON.parse(answer.text) as { access_token: string }).access_token;
+}
+
+describe('tokens of another provider', () => {
+  let scene: Scene;
+  before(async () => {
+    scene = await Scene.start({ gatehouse: { workers: 1 } });
+  });
+  after(() => scene?.stop());
+  afterEach((t) => scene?.explain(t));
+
+  it('count where that one is trusted, as one of this provider, and nowhere else', async () => {
+    const robot = await scene.provision.user('robot');
+    const right = basic('robot', await scene.provision.appPassword(robot.pk, 'robot-key'));
+    const wiki = await scene.application('wiki');
+    await scene.application('forge', { provider: { jwt_federation_providers: [wiki.provider] } });
+    const ask = (name: string, token: string) =>
+      scene.visitor().background('GET', scene.address(name), { headers: { authorization: `Bearer ${token}` } });
+    const page = await ask('forge', await tokenFor(scene, scene.server, 'wiki', right));
+    assert.equal(page.status, 200, trace(page));
+    assert.equal(userIn(page), 'robot');
+    const token = valuesOf(received(page).rawHeaders, 'x-authentik-jwt')[0] ?? '';
+    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { iss: string };
+    assert.match(claims.iss, /\/application\/o\/forge\/$/);
+    assert.equal((await ask('wiki', await tokenFor(scene, scene.server, 'forge', right))).status, 401);
+  });
+});
