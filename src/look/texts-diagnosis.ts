@@ -55,7 +55,7 @@ export const diagnosisTexts = {
     }),
     passHost: {
       what: 'This looks like the name of the reverse proxy or of this outpost, not like one that people type.',
-      todo: 'Let it pass the Host header people typed (in nginx: proxy_set_header Host $http_host).',
+      todo: 'Let it pass the Host header people typed (in nginx: proxy_set_header Host $host).',
     },
     near: (host: string) => ({
       what: `There is an application at ${host}.`,
