@@ -63,6 +63,12 @@ export const credentialSwitches: readonly Switch[] = [
         "if (counts && !this.#limit.take(account, address)) return 'credentials-limited';",
         '',
       ),
+      // the server counts as well, and either would do for one application
+      edit(
+        'server/oidc/wrong-credentials.ts',
+        'if (wait === 0) for (const { window } of windows) window.tried.add(digest);',
+        '',
+      ),
     ],
     noticed: ['M7'],
   },
