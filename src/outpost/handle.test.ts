@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { DEFAULT_PROVIDER_SETTINGS } from '../contract/provider-settings.ts';
-import { outpostInstance, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
+import { ALICE, outpostInstance, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import { cookieName } from './session/cookies.ts';
 
 const OP = '/outpost.goauthentik.io';
@@ -260,8 +260,9 @@ describe('proxy mode', () => {
   const upstream = createServer((req, res) => {
     seen.push({ url: req.url, headers: req.headers });
     if (req.url === '/away') res.writeHead(302, { location: `http://${req.headers.host ?? ''}/next` });
-    res.end('application');
+    if (req.url !== '/never') res.end('application');
   });
+  upstream.on('upgrade', (req) => seen.push({ url: req.url, headers: req.headers }));
   const configure = (over: object = {}) =>
     outpost.plane.configure(outpostInstance(), [
       providerConfig({
@@ -338,6 +339,31 @@ describe('proxy mode', () => {
     assert.equal(seen.length, 1);
   });
 
+  it('answers like somebody new whoever’s session ends before the application answered', async () => {
+    const cases = [
+      ['GET', html, 302],
+      ['GET', xhr, 401],
+      ['POST', xhr, 401],
+      ['GET', { connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }, 401],
+    ] as const;
+    for (const [method, headers, status] of cases) {
+      outpost.jar.clear();
+      const sid = `sid-${method}-${JSON.stringify(headers)}`;
+      await outpost.login('/', { ...ALICE, sid });
+      seen = [];
+      outpost.log.length = 0;
+      const answer = outpost.send('/never', { ...headers, ...outpost.cookieHeader() }, method);
+      while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      outpost.plane.endedByPublishedInstruction(sid);
+      assert.equal((await answer).status, status, `${method} ${JSON.stringify(headers)}`);
+      assert.deepEqual(
+        outpost.log.map((entry) => [entry.status, entry.reason]),
+        [[status, 'session-ended']],
+      );
+    }
+    outpost.jar.clear();
+  });
+
   it('keeps the host with the setting "original"', async () => {
     configure({
       gatehouse: {
@@ -356,7 +382,12 @@ describe('proxy mode', () => {
   it('says plainly when the application is not there', async () => {
     assert.equal((await outpost.send('/ws', { connection: 'upgrade', upgrade: 'websocket' })).status, 401);
     configure({ internal_host: 'http://127.0.0.1:1' });
+    outpost.log.length = 0;
     assert.equal((await outpost.send('/public/x', html)).status, 502);
+    assert.deepEqual(
+      outpost.log.map((entry) => [entry.status, entry.reason]),
+      [[502, 'upstream-failed']],
+    );
     configure({ internal_host: 'ftp://nowhere' });
     assert.equal((await outpost.send('/public/x', html)).status, 502);
     configure();

@@ -11,6 +11,7 @@ import { isRepeatableNavigation, requestKind } from '../navigation.ts';
 import { sendCodedError, sendProblem } from '../pages.ts';
 import { preflightAnswer } from '../preflight.ts';
 import { carry } from '../proxy/carry.ts';
+import { breakOff } from '../proxy/client-side.ts';
 import { NO_IDENTITY } from '../proxy/target.ts';
 import type { ProxyTarget } from '../proxy/target.ts';
 import { refuseBackend } from './refused-backend.ts';
@@ -19,9 +20,11 @@ import { originAllowed } from '../proxy/websocket-origin.ts';
 import type { Reason } from '../reasons.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
-import type { MayGoOn } from '../session/open-answers.ts';
+import type { Breakable, MayGoOn } from '../session/open-answers.ts';
 import type { Site } from '../sites/site.ts';
 import { presentRefusal } from './refusal.ts';
+
+const SESSION_ENDED = { kind: 'nobody', reason: 'session-ended' } as const satisfies Identity;
 
 /** Logins begun here use the newer generation's addresses. */
 const GENERATION: Generation = 'outpost';
@@ -47,7 +50,7 @@ export function answerProxyMode(exchange: Exchange, site: Site, identity: Identi
     return presentRefusal(exchange, site, GENERATION, decision, site.external.origin + request.rawTarget);
   }
   if (decision.preflight === undefined) {
-    return pass(exchange, site, decision, identity.consumed === true, mayGoOn(services, site, input));
+    return pass(exchange, site, decision, input);
   }
   sendEmpty(exchange.res, 204, preflightAnswer(decision.preflight));
   report(exchange, decision.reason, site);
@@ -66,14 +69,14 @@ function mayGoOn(services: Services, site: Site, input: DecisionInput): MayGoOn 
   };
 }
 
-/** @param consumed whether Authorization says who it is: then it is not for the application */
-function pass(
-  exchange: Exchange,
-  site: Site,
-  decision: Decision & { verdict: 'allow' },
-  consumed: boolean,
-  goesOn: MayGoOn,
-): void {
+/** What was allowed when it began, and no longer is before it was answered, is answered like what comes now. */
+async function withdraw(exchange: Exchange, site: Site, input: DecisionInput): Promise<void> {
+  const decision = decide({ ...input, identity: SESSION_ENDED, renew: false });
+  if (decision.verdict === 'allow') return breakOff(exchange.res); // a public path, asked for as somebody who is no longer
+  await presentRefusal(exchange, site, GENERATION, decision, site.external.origin + exchange.request.rawTarget);
+}
+
+function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'allow' }, input: DecisionInput): void {
   const { req, res, request, services, upgrade } = exchange;
   const { live } = decision;
   if (site.upstream === undefined) {
@@ -96,7 +99,7 @@ function pass(
     peer: request.peer,
     trusted: request.trusted,
     identity: live === undefined ? NO_IDENTITY : live.identityHeaders(),
-    managed: consumed ? site.removedWithCredentials : site.removed,
+    managed: input.identity.consumed === true ? site.removedWithCredentials : site.removed,
     setCookies: decision.setCookies,
     limits: services.carryLimits,
     ...(site.hostHeader === 'backend' || backend.host !== undefined ? { rewriteTo: site.external.origin } : {}),
@@ -104,17 +107,27 @@ function pass(
       reason = 'upstream-failed';
       sendCodedError(exchange, error, { site });
     },
+    onWithdrawn: () => {
+      withdraw(exchange, site, input).catch(() => breakOff(res));
+    },
     onDone: (outcome) => {
-      services.openAnswers.delete(res);
+      services.openAnswers.delete(carrier);
       const seconds = outcome.duration / 1000;
       services.metrics.upstream(request.method, request.scheme, site.external.host, backend.label, seconds);
+      if (outcome.result === 'withdrawn') return; // reported with the answer it got
       report(exchange, reason, site, live?.user, 'app', outcome.bytes || undefined);
     },
   };
-  if (live !== undefined) services.openAnswers.add(res, live, goesOn);
-  if (upgrade === undefined) return carry(req, res, target);
-  carryUpgrade(req, res, upgrade, target, {
-    onSwitched: (connection) => live !== undefined && services.openAnswers.add(connection, live, goesOn),
-    onClosed: (connection) => services.openAnswers.delete(connection),
-  });
+  const goesOn = live === undefined ? undefined : mayGoOn(services, site, input);
+  const remember = (what: Breakable) => {
+    if (live !== undefined && goesOn !== undefined) services.openAnswers.add(what, live, goesOn);
+  };
+  const carrier =
+    upgrade === undefined
+      ? carry(req, res, target)
+      : carryUpgrade(req, res, upgrade, target, {
+          onSwitched: remember,
+          onClosed: (connection) => services.openAnswers.delete(connection),
+        });
+  remember(carrier);
 }

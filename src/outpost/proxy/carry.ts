@@ -18,8 +18,8 @@ import type { CarryLimits, CarryOutcome, ProxyTarget } from './target.ts';
  * slower side. A client that leaves cancels the request upstream; an upstream that breaks off mid-answer resets the
  * client's connection, so that half an answer never looks like a whole one.
  */
-export function carry(req: IncomingMessage, res: ServerResponse, target: ProxyTarget): void {
-  new Carrier(req, res, target, (failure) => target.onFailure(req, res, failure)).start({
+export function carry(req: IncomingMessage, res: ServerResponse, target: ProxyTarget): Carrier {
+  return new Carrier(req, res, target, (failure) => target.onFailure(req, res, failure)).start({
     dispatcher: target.upstream.dispatcher,
     path: target.upstream.basePath + target.rawTarget,
     requestHeaders: requestHeaders(req.rawHeaders, target),
@@ -50,7 +50,8 @@ export class Carrier implements Dispatcher.DispatchHandler {
   readonly #res: ServerResponse;
   readonly #limits: CarryLimits;
   #bytes = 0;
-  readonly #onDone: ((outcome: CarryOutcome) => void) | undefined;
+  readonly #onDone: ProxyTarget['onDone'];
+  readonly #onWithdrawn: ProxyTarget['onWithdrawn'];
   readonly #fail: (error: CodedError) => void;
   readonly #started = performance.now();
   readonly #hasBody: boolean;
@@ -73,18 +74,19 @@ export class Carrier implements Dispatcher.DispatchHandler {
   constructor(
     req: IncomingMessage,
     res: ServerResponse,
-    options: Pick<ProxyTarget, 'limits' | 'onDone'>,
+    options: Pick<ProxyTarget, 'limits' | 'onDone' | 'onWithdrawn'>,
     fail: (error: CodedError) => void,
   ) {
     this.#req = req;
     this.#res = res;
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.#onDone = options.onDone;
+    this.#onWithdrawn = options.onWithdrawn;
     this.#fail = fail;
     this.#hasBody = hasBody(req);
   }
 
-  start(plan: Plan): void {
+  start(plan: Plan): this {
     this.#plan = plan;
     this.#res.on('close', this.#clientClosed);
     ownLimits(this.#res, 0);
@@ -95,6 +97,21 @@ export class Carrier implements Dispatcher.DispatchHandler {
       this.#req.once('aborted', this.#clientClosed);
     }
     atEndOfTurn(() => this.#dispatch());
+    return this;
+  }
+
+  /**
+   * What was allowed is no longer. An answer that has not begun is another one then; of one that has, or whose request
+   * is still being sent, the client sees that the rest is missing.
+   */
+  destroy(): void {
+    if (this.#done) return;
+    const pending = this.#answered || this.#res.headersSent || (this.#hasBody && !this.#req.complete);
+    if (pending || this.#onWithdrawn === undefined) return breakOff(this.#res);
+    this.#release();
+    this.#controller?.abort(new Error('no longer allowed'));
+    this.#onWithdrawn();
+    this.#tell('withdrawn');
   }
 
   #dispatch(): void {
@@ -213,13 +230,13 @@ export class Carrier implements Dispatcher.DispatchHandler {
       this.#repeated = true;
       return this.#dispatch();
     }
-    this.#finish('upstream-failed');
-    if (this.#answered || this.#res.headersSent) {
-      breakOff(this.#res, error);
-      return;
+    this.#release();
+    if (this.#answered || this.#res.headersSent) breakOff(this.#res, error);
+    else {
+      if (this.#hasBody && !this.#req.complete) this.#res.shouldKeepAlive = false;
+      this.#fail(upstreamError(error));
     }
-    if (this.#hasBody && !this.#req.complete) this.#res.shouldKeepAlive = false;
-    this.#fail(upstreamError(error));
+    this.#tell('upstream-failed'); // after the answer, whose status is noted
   }
 
   #mayRepeat(error: Error): boolean {
@@ -255,6 +272,11 @@ export class Carrier implements Dispatcher.DispatchHandler {
   };
 
   #finish(result: CarryOutcome['result']): void {
+    this.#release();
+    this.#tell(result);
+  }
+
+  #release(): void {
     this.#done = true;
     this.#res.off('close', this.#clientClosed);
     if (this.#limited) {
@@ -262,6 +284,9 @@ export class Carrier implements Dispatcher.DispatchHandler {
       limitSilence(this.#res, 0);
     }
     ownLimits(this.#res, this.#limits.clientReceives);
+  }
+
+  #tell(result: CarryOutcome['result']): void {
     this.#onDone?.({ duration: performance.now() - this.#started, bytes: this.#bytes, result });
   }
 }

@@ -60,7 +60,7 @@ export interface CarryOutcome {
   readonly duration: number;
   /** of the answer's body, as the application sent it */
   readonly bytes: number;
-  readonly result: 'complete' | 'client-gone' | 'upstream-failed';
+  readonly result: 'complete' | 'client-gone' | 'upstream-failed' | 'withdrawn';
 }
 
 /** One allowed request and where it goes. */
@@ -91,6 +91,8 @@ export interface ProxyTarget {
   readonly limits?: CarryLimits | undefined;
   /** answers a request the upstream failed; called only while nothing was sent yet */
   readonly onFailure: (req: IncomingMessage, res: ServerResponse, error: CodedError) => void;
+  /** answers a request that is no longer allowed; called only while nothing was sent yet */
+  readonly onWithdrawn?: () => void;
   /** called once, after the last byte */
   readonly onDone?: (outcome: CarryOutcome) => void;
 }

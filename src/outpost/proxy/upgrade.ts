@@ -36,7 +36,7 @@ export function carryUpgrade(
   upgrade: Upgrade,
   target: ProxyTarget,
   listener: UpgradeListener,
-): void {
+): Carrier {
   const switched = (raw: readonly string[], upstream: Socket): void => {
     const problem = problemOf(raw, upgrade, req.headers['sec-websocket-key']);
     if (problem !== undefined) {
@@ -52,7 +52,7 @@ export function carryUpgrade(
     socket.write(headText(raw, target), 'latin1');
     if (head.length > 0) upstream.write(head);
   };
-  new Carrier(req, res, target, (failure) => target.onFailure(req, res, failure)).start({
+  return new Carrier(req, res, target, (failure) => target.onFailure(req, res, failure)).start({
     dispatcher: target.upstream.dispatcher,
     path: target.upstream.basePath + target.rawTarget,
     requestHeaders: requestHeaders(req.rawHeaders, target),
