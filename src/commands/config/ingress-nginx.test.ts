@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseAllDocuments } from 'yaml';
 import type { ProviderMode } from '../../contract/api.ts';
 import { IDENTITY_HEADERS } from '../../contract/headers.ts';
-import { ingressNginx } from './ingress-nginx.ts';
-import { configValues } from './values.ts';
+import { parsed } from './parsed.test-helper.ts';
 
 interface Ingress {
   apiVersion: string;
@@ -34,29 +32,8 @@ const KNOWN = new Set(
     .map((name) => NAMES + name),
 );
 
-function ingresses(mode: ProviderMode, scheme = 'http'): Ingress[] {
-  const domain = mode === 'forward_domain';
-  const text = ingressNginx(
-    configValues(
-      {
-        name: 'App',
-        mode,
-        external_host: `https://${domain ? 'login' : 'app'}.company.example`,
-        internal_host: '',
-        cookie_domain: domain ? 'company.example' : '',
-      },
-      {
-        outpostUrl: `${scheme}://gatehouse.auth.svc.cluster.local:9000`,
-        upstream: `${scheme}://app.web.svc.cluster.local:5000`,
-        host: undefined,
-      },
-    ),
-  );
-  return parseAllDocuments(text, { strict: true, uniqueKeys: true }).map((document) => {
-    assert.deepEqual([...document.errors, ...document.warnings], []);
-    return document.toJS() as Ingress;
-  });
-}
+const ingresses = (mode: ProviderMode, scheme = 'http') =>
+  parsed('ingress-nginx', mode, scheme) as unknown as Ingress[];
 
 const summary = ({ metadata, spec }: Ingress) => {
   const [rule] = spec.rules;

@@ -2,16 +2,7 @@
 import { intro } from './intro.ts';
 import { clusterOrigin, serviceOf } from './kubernetes.ts';
 import type { Service } from './kubernetes.ts';
-import {
-  answerHeaders,
-  answerHeadersRegex,
-  applicationRule,
-  COOKIE_COMMENT,
-  loginRule,
-  ownPathsRule,
-  questionAddress,
-  TRUST_COMMENT,
-} from './traefik-parts.ts';
+import { applicationRule, forwardAuth, loginRule, ownPathsRule, questionAddress } from './traefik-parts.ts';
 import type { ConfigValues } from './values.ts';
 
 /** @returns manifests for `kubectl apply` */
@@ -36,16 +27,7 @@ function middleware(values: ConfigValues): string[] {
     `  name: gatehouse-${slug}`,
     `  namespace: ${applicationOf(values).namespace}`,
     'spec:',
-    '  forwardAuth:',
-    `    address: '${questionAddress(values).replace(outpost.origin, inCluster)}'`,
-    ...TRUST_COMMENT.map((line) => `    ${line}`),
-    '    trustForwardHeader: false',
-    ...COOKIE_COMMENT.map((line) => `    ${line}`),
-    '    # Headers of your own (additionalHeaders) join this list.',
-    '    authResponseHeaders:',
-    ...answerHeaders(values).map((name) => `      - ${name}`),
-    '    # Other spellings of the same names, which a visitor could send.',
-    `    authResponseHeadersRegex: '${answerHeadersRegex(values)}'`,
+    ...forwardAuth(values, questionAddress(values).replace(outpost.origin, inCluster)).map((line) => `  ${line}`),
   ];
 }
 

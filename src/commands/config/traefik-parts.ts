@@ -53,3 +53,17 @@ export const TRUST_COMMENT = [
   '# Traefik itself says who asks for what. Write true only if something you run stands in front of Traefik, and is',
   '# named in forwardedHeaders.trustedIPs of the entry point.',
 ];
+
+/** `forwardAuth` of a middleware, as YAML. @param address of the question, as Traefik reaches it */
+export const forwardAuth = (values: ConfigValues, address: string): string[] => [
+  'forwardAuth:',
+  `  address: '${address}'`,
+  ...TRUST_COMMENT.map((line) => `  ${line}`),
+  '  trustForwardHeader: false',
+  ...COOKIE_COMMENT.map((line) => `  ${line}`),
+  '  # Headers of your own (additionalHeaders) join this list.',
+  '  authResponseHeaders:',
+  ...answerHeaders(values).map((name) => `    - ${name}`),
+  '  # Other spellings of the same names, which a visitor could send.',
+  `  authResponseHeadersRegex: '${answerHeadersRegex(values)}'`,
+];

@@ -1,15 +1,6 @@
 /** Traefik's file provider. Traefik runs such a file through a template engine: values hold no braces. */
 import { intro } from './intro.ts';
-import {
-  answerHeaders,
-  answerHeadersRegex,
-  applicationRule,
-  COOKIE_COMMENT,
-  loginRule,
-  ownPathsRule,
-  questionAddress,
-  TRUST_COMMENT,
-} from './traefik-parts.ts';
+import { applicationRule, forwardAuth, loginRule, ownPathsRule, questionAddress } from './traefik-parts.ts';
 import type { Address, ConfigValues } from './values.ts';
 
 /** @returns a file of the dynamic configuration */
@@ -53,16 +44,7 @@ function routers(values: ConfigValues): string[] {
 const middleware = (values: ConfigValues) => [
   '  middlewares:',
   `    gatehouse-${values.slug}:`,
-  '      forwardAuth:',
-  `        address: '${questionAddress(values)}'`,
-  ...TRUST_COMMENT.map((line) => `        ${line}`),
-  '        trustForwardHeader: false',
-  ...COOKIE_COMMENT.map((line) => `        ${line}`),
-  '        # Headers of your own (additionalHeaders) join this list.',
-  '        authResponseHeaders:',
-  ...answerHeaders(values).map((name) => `          - ${name}`),
-  '        # Other spellings of the same names, which a visitor could send.',
-  `        authResponseHeadersRegex: '${answerHeadersRegex(values)}'`,
+  ...forwardAuth(values, questionAddress(values)).map((line) => `      ${line}`),
 ];
 
 const service = (name: string, { origin }: Address) => [

@@ -1,40 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseAllDocuments } from 'yaml';
 import { IDENTITY_HEADERS, LEGACY_HEADERS } from '../../contract/headers.ts';
 import type { ProviderMode } from '../../contract/api.ts';
-import { TARGETS } from './targets.ts';
-import type { Target } from './targets.ts';
-import { configValues } from './values.ts';
-
-type Node = Readonly<Record<string, unknown>>;
+import { parsed } from './parsed.test-helper.ts';
+import type { Node } from './parsed.test-helper.ts';
 
 const MODES: readonly ProviderMode[] = ['forward_single', 'forward_domain', 'proxy'];
-
-/** Every document of a text, parsed strictly. */
-function parsed(target: Target, mode: ProviderMode, scheme = 'http'): Node[] {
-  const domain = mode === 'forward_domain';
-  const text = TARGETS[target](
-    configValues(
-      {
-        name: 'My "App"',
-        mode,
-        external_host: `https://${domain ? 'login' : 'app'}.company.example`,
-        internal_host: '',
-        cookie_domain: domain ? 'company.example' : '',
-      },
-      {
-        outpostUrl: `${scheme}://gatehouse.auth.svc.cluster.local:9000`,
-        upstream: `${scheme}://app.web.svc.cluster.local:5000`,
-        host: undefined,
-      },
-    ),
-  );
-  return parseAllDocuments(text, { strict: true, uniqueKeys: true }).map((document) => {
-    assert.deepEqual([...document.errors, ...document.warnings], [], text);
-    return document.toJS() as Node;
-  });
-}
 
 const at = (node: unknown, ...path: (string | number)[]): unknown =>
   path.reduce<unknown>((inner, key) => (inner as Record<string | number, unknown> | undefined)?.[key], node);
