@@ -38,6 +38,8 @@ export interface DataPlaneOptions {
   hostBrowser?: string | undefined;
   /** where requests of no application go; embedded outposts only */
   controlPlane?: ControlPlane | undefined;
+  /** path below which the identity server beside it lives, with slashes at both ends; `/` unless said */
+  controlPlanePath?: string | undefined;
   log: Logger;
   metrics: Pick<Metrics, 'configure' | 'answered' | 'upstream'>;
   accessLog?: Pick<AccessLog, 'write'> | undefined;
@@ -77,6 +79,7 @@ export class DataPlane {
       reports: new Reports(options.metrics, options.accessLog),
       now,
       controlPlane: options.controlPlane,
+      controlPlanePath: options.controlPlanePath ?? '/',
       onSignOut: (report) => {
         this.signOut(report);
         options.onSignOut(report);
@@ -115,7 +118,7 @@ export class DataPlane {
   }
 
   /**
-   * Whether an upgrade request belongs to the identity server (`/ws/…` on a host of no proxy-mode application).
+   * Whether an upgrade request belongs to the identity server (`/ws/…` below its path, on a host of no proxy-mode application).
    * All others are ordinary requests and go to {@link handle}.
    * @returns the request as the control plane wants it described, or `undefined`
    */

@@ -59,6 +59,8 @@ export interface Services {
   /** epoch ms */
   readonly now: () => number;
   readonly controlPlane: ControlPlane | undefined;
+  /** where it lives, with slashes at both ends */
+  readonly controlPlanePath: string;
   readonly onSignOut: (report: SignOutReport) => void;
   readonly onProblem: (problem: Problem) => void;
   /** the current configuration; undefined before the first */

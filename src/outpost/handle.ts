@@ -115,7 +115,7 @@ function byCredentials(exchange: Exchange, site: Site, who: Identity, answer: (i
 /** The identity server answers whatever is no application's; an outpost without one beside it has nothing there. */
 function toControlPlane(exchange: Exchange, site: Site | undefined): void {
   const { req, res, request, services } = exchange;
-  const outdated = upgradeOverHttp10(request);
+  const outdated = upgradeOverHttp10(request, webSocketsOf(services));
   if (outdated !== undefined) return refused(exchange, undefined, outdated, 'invalid-request', site);
   if (services.controlPlane === undefined) {
     return site === undefined ? unknownHost(exchange, undefined) : noSuchEndpoint(exchange, site);
@@ -164,12 +164,15 @@ function asksAsNginx(own: Own | undefined, { query }: NormalisedRequest): boolea
   return own !== undefined && checkOf(own.generation, own.rest, query)?.by === 'nginx';
 }
 
+/** Where outposts attach to the identity server beside this one. */
+const webSocketsOf = ({ controlPlanePath }: Services) => `${controlPlanePath}ws/`;
+
 /** Whether an upgrade request is for the identity server: only then is it taken out of the ordinary way. */
 export function isControlPlaneUpgrade(services: Services, exchange: Pick<Exchange, 'request'>): boolean {
   const { request } = exchange;
   if (services.controlPlane === undefined || services.state === undefined) return false;
   if (request.problem !== undefined || request.peer === '') return false;
-  if (!request.rawPath.startsWith('/ws/')) return false;
+  if (!request.rawPath.startsWith(webSocketsOf(services))) return false;
   const site = services.state.hosts.find(request.host, request.scheme);
   return site === undefined || site.mode !== 'proxy';
 }

@@ -41,6 +41,27 @@ describe('the base address', () => {
     assert.equal((await openBaseAddress(ctx.db, ctx.settings, 9000)).current(), 'https://sso.example.test/auth');
   });
 
+  it('keeps the path of the server, with which authentik_host may be written or without', async () => {
+    await using server = await testServer({ webPath: '/auth/' });
+    const { ctx } = server;
+    const outpost = await embeddedOutpost(ctx.db);
+    assert.ok(outpost);
+    const configure = (host: string) =>
+      ctx.change((tx) => updateOutpost(tx, outpost.uuid, { config: defaultConfig(host, 'info') }));
+    for (const host of ['https://a.test', 'https://b.test/', 'https://c.test/auth', 'https://d.test/auth/']) {
+      await configure(host);
+      assert.equal(ctx.baseAddress.current(), `${new URL(host).origin}/auth`);
+    }
+    for (const host of ['https://e.test/other', 'https://e.test/auth/more', 'https://e.test/AUTH/']) {
+      await assert.rejects(configure(host), (error) => {
+        assert.ok(error instanceof InvalidInput);
+        assert.match(String(error.fields['config']), /below \/auth\//);
+        return true;
+      });
+    }
+    assert.equal(ctx.baseAddress.current(), 'https://d.test/auth');
+  });
+
   it('is never the host of a proxied application', async () => {
     await using server = await testServer();
     const { ctx } = server;

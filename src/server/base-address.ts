@@ -1,7 +1,8 @@
 /**
  * The address browsers reach this server under. Issuers, redirects and links are made from it, never from a Host
  * header: the embedded outpost's config `authentik_host`; while that is empty the address learnt from the set-up link
- * or a superuser's sign-in; else `http://localhost:<port>`.
+ * or a superuser's sign-in; else `http://localhost:<port>`. Below it stands the web path: as published, scheme and
+ * authority of `authentik_host` count, so that it may be written with the path or without.
  */
 import ipaddr from 'ipaddr.js';
 import { EMBEDDED_OUTPOST_MANAGED } from '../contract/api.ts';
@@ -16,18 +17,17 @@ export class BaseAddress {
   #configured: string;
   #learnt: string;
 
-  /** @param webPath with slashes at both ends; the other addresses without one at the end, or empty */
+  /** @param webPath with slashes at both ends; the other addresses are origins (`configured` may have a path), or empty */
   constructor(webPath: string, fallback: string, configured: string, learnt: string) {
     this.#webPath = webPath.replace(/\/$/, '');
     this.#fallback = fallback;
-    this.#configured = configured;
+    this.#configured = originOf(configured);
     this.#learnt = learnt;
   }
 
   /** Absolute URL of the server's root, web path included, without a slash at the end. */
   current(): string {
-    if (this.#configured !== '') return this.#configured;
-    return `${this.#learnt === '' ? this.#fallback : this.#learnt}${this.#webPath}`;
+    return `${this.#configured || this.#learnt || this.#fallback}${this.#webPath}`;
   }
 
   /** Addresses a request may be answered for: the current one first, then those that came before it. */
@@ -36,9 +36,20 @@ export class BaseAddress {
     return [...new Set(known)];
   }
 
+  /** Whether browsers that open this `authentik_host` find this server there. */
+  isAbove(authentikHost: string): boolean {
+    const path = URL.parse(authentikHost)?.pathname.replace(/\/+$/, '') ?? '';
+    return path === '' || path === this.#webPath;
+  }
+
+  /** The web path for messages, with slashes at both ends. */
+  get path(): string {
+    return `${this.#webPath}/`;
+  }
+
   /** The administrator's own choice; takes effect without a restart. */
   configure(tx: Change, authentikHost: string): void {
-    const next = withoutSlash(authentikHost);
+    const next = originOf(authentikHost);
     tx.afterCommit(() => {
       this.#configured = next;
     });
@@ -74,12 +85,12 @@ export async function openBaseAddress(db: Db, settings: Settings, httpPort: numb
     .where('managed', '=', EMBEDDED_OUTPOST_MANAGED)
     .executeTakeFirst();
   const config = JSON.parse(outpost?.config ?? '{}') as { authentik_host?: unknown };
-  const configured = typeof config.authentik_host === 'string' ? withoutSlash(config.authentik_host) : '';
+  const configured = typeof config.authentik_host === 'string' ? config.authentik_host : '';
   const learnt = (await readFact(db, 'learnt_host')) ?? '';
   return new BaseAddress(settings.webPath, `http://localhost:${httpPort}`, configured, learnt);
 }
 
-const withoutSlash = (url: string) => url.trim().replace(/\/+$/, '');
+const originOf = (url: string) => URL.parse(url)?.origin ?? '';
 
 function toOrigin(scheme: string, host: string): string | undefined {
   if (!URL.canParse(`${scheme}://${host}`)) return undefined;

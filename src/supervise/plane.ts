@@ -33,6 +33,7 @@ export function planeMaker(log: Logger): MakePlane {
       },
       hostBrowser: settings.outpost.hostBrowser,
       controlPlane: proxy?.handle,
+      controlPlanePath: new URL(server.base).pathname,
       log,
       metrics,
       carryLimits: {

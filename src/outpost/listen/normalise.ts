@@ -194,10 +194,11 @@ function firstOf(value: string | undefined): string {
 /**
  * WebSockets cannot work over HTTP/1.0. Asked about ordinary requests only: an authorisation sub-request may carry
  * the headers of a WebSocket it is not.
+ * @param webSockets path below which there is nothing but WebSockets
  */
-export function upgradeOverHttp10(request: NormalisedRequest): CodedError | undefined {
+export function upgradeOverHttp10(request: NormalisedRequest, webSockets = '/ws/'): CodedError | undefined {
   if (request.httpVersion !== '1.0') return undefined;
-  if (request.headers.upgrade === undefined && !request.rawPath.startsWith('/ws/')) return undefined;
+  if (request.headers.upgrade === undefined && !request.rawPath.startsWith(webSockets)) return undefined;
   return new CodedError(
     'upgrade-needs-http-1-1',
     426,

@@ -179,16 +179,19 @@ async function check(
   }
   if (input.service_connection)
     problems['service_connection'] = ['Gatehouse does not deploy outposts; leave this empty.'];
-  const wrong = [...configProblems(config ?? {}), ...(embedded ? await hostProblems(tx.db, config) : [])];
+  const wrong = [...configProblems(config ?? {}), ...(embedded ? await hostProblems(tx, config) : [])];
   if (wrong.length > 0) problems['config'] = wrong;
   if (Object.keys(problems).length > 0) throw new InvalidInput(problems);
 }
 
 /** A proxy-mode application takes every request on its host: the server could not be reached there. */
-async function hostProblems(db: Db, config: OutpostConfigInput | undefined): Promise<string[]> {
+async function hostProblems(tx: Change, config: OutpostConfigInput | undefined): Promise<string[]> {
   const host = textOf(config?.['authentik_host']);
   if (!URL.canParse(host)) return [];
-  const rows = await db
+  if (!tx.baseAddress.isAbove(host)) {
+    return [`authentik_host: this server lives below ${tx.baseAddress.path} (WEB__PATH), so the address ends there.`];
+  }
+  const rows = await tx.db
     .selectFrom('proxy_provider')
     .select(['name', 'external_host'])
     .where('mode', '=', 'proxy')
