@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { NGINX_GUIDE, SEED_FIXTURE } from './harness/configurations.ts';
+import { NGINX_GUIDE, SEED_FIXTURE, SERVER_FIXTURE } from './harness/configurations.ts';
 import { ROOT } from './harness/gatehouse.ts';
 import { SEED_INGRESS } from './harness/ingress-nginx.ts';
 import { SEED_TRAEFIK } from './harness/relaying.ts';
@@ -53,6 +53,60 @@ return 302 /akprox/start?rd=$request_uri;
 }
 `;
 
+/** The published nginx text for a reverse proxy in front of the identity server. */
+const PUBLISHED_SERVER = `# Upstream where your authentik server is hosted.
+upstream authentik {
+server <hostname of your authentik server>:9443;
+# Improve performance by keeping some connections alive.
+keepalive 10;
+}
+
+# Upgrade WebSocket if requested, otherwise use keepalive
+map $http_upgrade $connection_upgrade_keepalive {
+default upgrade;
+'' '';
+}
+
+server {
+# HTTP server config
+listen 80;
+listen [::]:80;
+server_name sso.domain.tld;
+# 301 redirect to HTTPS
+return 301 https://$host$request_uri;
+}
+server {
+# HTTPS server config
+listen 443 ssl http2;
+listen [::]:443 ssl http2;
+server_name sso.domain.tld;
+
+# TLS certificates
+ssl_certificate /etc/letsencrypt/live/domain.tld/fullchain.pem;
+ssl_certificate_key /etc/letsencrypt/live/domain.tld/privkey.pem;
+add_header Strict-Transport-Security "max-age=63072000" always;
+
+# Proxy site
+# Location can be set to a subpath if desired, see documentation linked below:
+# https://goauthentik.io/docs/installation/configuration#authentik_web__path
+location / {
+proxy_pass https://authentik;
+proxy_http_version 1.1;
+proxy_set_header X-Forwarded-Proto $scheme;
+proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+proxy_set_header Host $http_host;
+proxy_set_header Upgrade $http_upgrade;
+proxy_set_header Connection $connection_upgrade_keepalive;
+}
+}`;
+
+const SERVER_PLACEHOLDERS: Readonly<Record<string, string>> = {
+  '{{server}}': '<hostname of your authentik server>',
+  '{{name}}': 'sso.domain.tld',
+  '{{certificate}}': '/etc/letsencrypt/live/domain.tld/fullchain.pem',
+  '{{certificate_key}}': '/etc/letsencrypt/live/domain.tld/privkey.pem',
+};
+
 /** The published Traefik middleware of the older generation. */
 const PUBLISHED_TRAEFIK = `middlewares:
 authentik:
@@ -89,6 +143,14 @@ describe('configurations under test', () => {
     let text = readFileSync(SEED_FIXTURE, 'utf8');
     for (const [placeholder, published] of Object.entries(PLACEHOLDERS)) text = text.replace(placeholder, published);
     assert.equal(text, PUBLISHED);
+  });
+
+  it('use the published text in front of the identity server, only placeholders filled in', () => {
+    let text = readFileSync(SERVER_FIXTURE, 'utf8');
+    for (const [placeholder, published] of Object.entries(SERVER_PLACEHOLDERS)) {
+      text = text.replaceAll(placeholder, published);
+    }
+    assert.equal(text.trim(), PUBLISHED_SERVER);
   });
 
   it('use the published Traefik middleware and annotations of the older generation', () => {

@@ -173,6 +173,7 @@ export function isControlPlaneUpgrade(services: Services, exchange: Pick<Exchang
   if (services.controlPlane === undefined || services.state === undefined) return false;
   if (request.problem !== undefined || request.peer === '') return false;
   if (!request.rawPath.startsWith(webSocketsOf(services))) return false;
+  if (upgradeOverHttp10(request) !== undefined) return false; // an ordinary request, which is told so
   const site = services.state.hosts.find(request.host, request.scheme);
   return site === undefined || site.mode !== 'proxy';
 }

@@ -15,6 +15,8 @@ export interface Placeholders {
 }
 
 export const SEED_FIXTURE = join(ROOT, 'test/fixtures/seed-nginx-akprox.conf');
+/** The published text for a reverse proxy in front of the identity server, for every address of it. */
+export const SERVER_FIXTURE = join(ROOT, 'test/fixtures/seed-nginx-server.conf');
 export const NGINX_GUIDE = join(ROOT, 'deploy/nginx/single-application.conf');
 const NGINX_DOMAIN = join(ROOT, 'deploy/nginx/domain-level.conf');
 
@@ -62,6 +64,25 @@ export function outpostConfiguration(values: Placeholders & { name: string }): s
     '/etc/ssl/private/ssl-cert-snakeoil.key': values.key,
     'proxy_pass http://localhost:5000;': `proxy_pass http://${values.application};`,
     'proxy_pass http://outpost.company:9000/': `proxy_pass http://${values.outpost}/`,
+  });
+}
+
+/** Where the published text for the identity server stands. */
+export interface ServerPlace {
+  /** address of the identity server, which listens on 9443 */
+  server: string;
+  name: string;
+  cert: string;
+  key: string;
+}
+
+/** The published text for the identity server, word for word but for its marked placeholders. */
+export function publishedServerConfiguration({ server, name, cert, key }: ServerPlace): string {
+  return fill(readFileSync(SERVER_FIXTURE, 'utf8'), {
+    '{{server}}': server,
+    '{{name}}': name,
+    '{{certificate}}': cert,
+    '{{certificate_key}}': key,
   });
 }
 

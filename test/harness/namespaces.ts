@@ -59,6 +59,11 @@ export class Namespaces {
     return `${this.#subnet}.10`;
   }
 
+  /** nginx as Gatehouse sees it */
+  get webForGate(): string {
+    return `${this.#subnet}.9`;
+  }
+
   #join(link: string, from: string | undefined, to: string, first: number): void {
     const near = `${link}x`;
     const far = `${link}y`;
