@@ -186,15 +186,35 @@ describe('routing', () => {
   });
 
   it('tells which upgrade requests belong to the identity server', () => {
-    const upgrade = (host: string, url: string, remoteAddress: string | undefined = '127.0.0.1') =>
+    const upgrade = (host: string, url: string, remoteAddress: string | undefined = '127.0.0.1', httpVersion = '1.1') =>
       outpost.plane.controlPlaneUpgrade({
-        method: 'GET', url, httpVersion: '1.1', rawHeaders: ['Host', host, 'Upgrade', 'websocket'], socket: { remoteAddress },
+        method: 'GET', url, httpVersion, rawHeaders: ['Host', host, 'Upgrade', 'websocket'], socket: { remoteAddress },
       } as never) !== undefined; // prettier-ignore
     assert.equal(upgrade('id.test', '/ws/outpost/x/'), true);
     assert.equal(upgrade('app.test', '/ws/outpost/x/'), true);
     assert.equal(upgrade('proxied.test', '/ws/outpost/x/'), false);
     assert.equal(upgrade('id.test', '/other'), false);
     assert.equal(upgrade('id.test', '/ws/outpost/x/', ''), false, 'the client is gone');
+    assert.equal(upgrade('id.test', '/ws/outpost/x/', '127.0.0.1', '1.0'), false, 'told what to set instead');
+  });
+
+  it('finds them below the path of the identity server', async () => {
+    const controlPlane = (_req: unknown, res: { end(text: string): void }) => res.end('control plane');
+    const below = await TestOutpost.start([providerConfig({})], { controlPlane, controlPlanePath: '/auth/' });
+    try {
+      const upgrade = (url: string) =>
+        below.plane.controlPlaneUpgrade({
+          method: 'GET', url, httpVersion: '1.1', rawHeaders: ['Host', 'id.test', 'Upgrade', 'websocket'],
+          socket: { remoteAddress: '127.0.0.1' },
+        } as never) !== undefined; // prettier-ignore
+      assert.equal(upgrade('/auth/ws/outpost/x/'), true);
+      assert.equal(upgrade('/ws/outpost/x/'), false);
+      const ask = (path: string) => raw(below.port, `GET ${path} HTTP/1.0\r\nHost: id.test\r\n\r\n`);
+      assert.match(await ask('/auth/ws/outpost/x/'), /^HTTP\/1\.1 426[^]*proxy_http_version 1\.1/);
+      assert.match(await ask('/ws/'), /control plane/);
+    } finally {
+      await below.stop();
+    }
   });
 
   it('drops a request of a client that is gone before anything answers it', () => {
