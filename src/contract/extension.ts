@@ -5,7 +5,10 @@
  */
 import { createHash } from 'node:crypto';
 
-/** Request header of our outposts on REST and token calls; its value is the extension version. */
+/**
+ * Request header of our outposts on REST and token calls; its value is the extension version. Our server shows it in the
+ * answer of the published `root/config/` to whoever sends it: so an outpost knows what else it may ask for.
+ */
 export const EXTENSION_HEADER = 'X-Gatehouse-Extension';
 export const EXTENSION_VERSION = '1';
 
@@ -97,6 +100,30 @@ export type RefreshAnswer =
   | { result: 'ended' }
   /** still signed in, but may not use this application any more */
   | { result: 'denied'; reason: string };
+
+/**
+ * `GET` below the API: what is new in the configuration of the calling outpost. Query `cursor`: that of the last answer, or
+ * nothing; `after`: the member `next` of the answer before, while everything is fetched.
+ */
+export const CONFIGURATION_PATH = 'gatehouse/outposts/configuration/';
+/** Largest number of providers in one answer. */
+export const CONFIGURATION_PAGE = 100;
+export interface ConfigurationAnswer<Outpost = unknown, Provider = unknown> {
+  /** opaque; what happened before it is in this answer or, page by page, in those that follow */
+  cursor: string;
+  /** true: forget all other providers. The answer is one page, by rising pk. */
+  whole: boolean;
+  /** the outpost itself: `pk, name, refresh_interval_s, config, managed` as published */
+  outpost: Outpost;
+  /** ProviderExtension.managed_headers, the same for all of them */
+  managed_headers: string[];
+  /** as published, with the member `gatehouse` */
+  providers: Provider[];
+  /** pks of providers that this outpost does not serve any more */
+  removed: number[];
+  /** pk to go on after; 0 = this was all */
+  next: number;
+}
 
 /** `POST` body: a sign-out made at the outpost, told until the server has it. */
 export const SIGN_OUT_PATH = 'gatehouse/outposts/sign_out/';

@@ -8,6 +8,7 @@ import ipaddr from 'ipaddr.js';
 import { EMBEDDED_OUTPOST_MANAGED } from '../contract/api.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Change, ServerContext } from './context.ts';
+import { noteEverything } from './outposts/changes.ts';
 import type { Db } from './storage/database.ts';
 import { readFact, writeFact } from './storage/installation.ts';
 
@@ -48,12 +49,13 @@ export class BaseAddress {
   }
 
   /** The administrator's own choice; takes effect without a restart. */
-  configure(tx: Change, authentikHost: string): void {
+  async configure(tx: Change, authentikHost: string): Promise<void> {
     const next = originOf(authentikHost);
+    if (next === this.#configured) return;
     tx.afterCommit(() => {
       this.#configured = next;
     });
-    tx.outpostsChanged('all');
+    await noteEverything(tx, 'all');
   }
 
   /**
@@ -71,7 +73,7 @@ export class BaseAddress {
       tx.afterCommit(() => {
         this.#learnt = origin;
       });
-      tx.outpostsChanged('all');
+      await noteEverything(tx, 'all');
     });
     ctx.log.info({ address: origin }, 'browsers reach this server here; set authentik_host to choose another address');
   }

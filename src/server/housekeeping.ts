@@ -3,6 +3,7 @@ import type { ServerContext } from './context.ts';
 import { pruneTokens, rotateTokens } from './directory/tokens.ts';
 import { pruneAudit } from './events/audit.ts';
 import { pruneIdentityLog } from './events/identity-log.ts';
+import { pruneOutpostChanges } from './outposts/changes.ts';
 
 const EVERY_MS = 10 * 60_000;
 
@@ -23,5 +24,6 @@ export function tidy(ctx: ServerContext): Promise<void> {
     await rotateTokens(tx);
     await pruneAudit(tx.db, tx.now);
     await pruneIdentityLog(tx.db, tx.now);
+    await pruneOutpostChanges(tx.db);
   });
 }

@@ -1,4 +1,5 @@
 import type { Change } from '../context.ts';
+import { noteProvider } from '../outposts/changes.ts';
 import { providersOf } from './domain-applications.ts';
 
 /** Rules of these applications or entitlements changed: sessions at their providers are stale. */
@@ -29,5 +30,9 @@ export async function providerConfigurationChanged(tx: Change, provider: number 
     .select('outpost_uuid')
     .where('provider_id', '=', provider)
     .execute();
-  tx.outpostsChanged(rows.map((row) => row.outpost_uuid));
+  await noteProvider(
+    tx,
+    provider,
+    rows.map((row) => row.outpost_uuid),
+  );
 }

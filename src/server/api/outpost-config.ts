@@ -1,17 +1,16 @@
 /**
- * `/outposts/proxy/`: what an outpost serves (spec/server.md 7.4). The only answer with client and cookie secrets, so
- * only the outpost's own account gets it, never a person. Only the page asked for is unsealed: outposts turn the pages
- * of thousands of applications.
+ * `/outposts/proxy/`: what an outpost serves (spec/server.md 7.4), and for our own outposts what is new in it. The only
+ * answers with client and cookie secrets, so only the outpost's own account gets them, never a person.
  */
 import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ProxyOutpostConfig as View } from '../../contract/api.ts';
-import { EXTENSION_HEADER, EXTENSION_VERSION } from '../../contract/extension.ts';
-import { domainApplicationsOf } from '../access/domain-applications.ts';
+import { CONFIGURATION_PATH, EXTENSION_HEADER, EXTENSION_VERSION } from '../../contract/extension.ts';
 import type { ServerContext } from '../context.ts';
 import { baseOf } from '../oidc/issuer.ts';
-import { outpostView } from '../proxy-provider/outpost-view.ts';
+import { configurationChanges } from '../outposts/configuration-changes.ts';
+import { outpostViews, servedProviders } from '../outposts/views.ts';
 import { operatorHeaderNames } from '../proxy-provider/person-headers.ts';
 import type { ProviderRow } from '../storage/rows.ts';
 import { callingOutpost } from './authenticate.ts';
@@ -19,51 +18,43 @@ import { notFound } from './errors.ts';
 import { byPk, readPk } from './fields.ts';
 import { sameText, search } from './filters.ts';
 import { listQuery, ordering, pageOf, pageOfQuery } from './list.ts';
-import { ProxyOutpostConfig } from './objects/outpost.ts';
+import { outpostInstance, OutpostInstance, ProxyOutpostConfig } from './objects/outpost.ts';
 import { operation } from './operation.ts';
 
 const query = listQuery({ name: z.string().optional(), name__iexact: z.string().optional() });
 
+const since = z.strictObject({
+  cursor: z.string().max(200).optional(),
+  after: z
+    .string()
+    .regex(/^\d{1,10}$/, { error: 'Expected the member next of the answer before.' })
+    .transform(Number)
+    .optional(),
+});
+
+const Changes = z.strictObject({
+  cursor: z.string(),
+  whole: z.boolean(),
+  outpost: OutpostInstance,
+  managed_headers: z.array(z.string()),
+  providers: z.array(ProxyOutpostConfig),
+  removed: z.array(z.int()),
+  next: z.int(),
+});
+
+/** The embedded outpost names any address on its private socket; browsers know the current one. */
+const outpostBase = (ctx: ServerContext, request: FastifyRequest) =>
+  request.link.internal ? ctx.baseAddress.current() : baseOf(ctx, request);
+
 export const outpostConfigRoutes =
   (ctx: ServerContext): FastifyPluginAsyncZod =>
   async (app) => {
-    /** Providers of the calling outpost that have an application: the others have no address to sign in at. */
-    const served = (request: FastifyRequest) =>
-      ctx.db
-        .selectFrom('proxy_provider')
-        .innerJoin('outpost_provider', 'outpost_provider.provider_id', 'proxy_provider.id')
-        .innerJoin('application', 'application.provider_id', 'proxy_provider.id')
-        .where('outpost_provider.outpost_uuid', '=', callingOutpost(request).uuid)
-        .selectAll('proxy_provider');
+    const served = (request: FastifyRequest) => servedProviders(ctx.db, callingOutpost(request).uuid);
 
     const views = async (request: FastifyRequest, rows: readonly ProviderRow[]): Promise<View[]> => {
-      if (rows.length === 0) return [];
-      const ids = rows.map((row) => row.id);
-      const applications = await ctx.db.selectFrom('application').where('provider_id', 'in', ids).selectAll().execute();
-      const applicationOf = new Map(applications.map((row) => [row.provider_id, row]));
-      const scopes = await ctx.db
-        .selectFrom('provider_scope_mapping')
-        .innerJoin('scope_mapping', 'scope_mapping.uuid', 'provider_scope_mapping.mapping_uuid')
-        .where('provider_id', 'in', ids)
-        .select(['provider_id', 'scope_name'])
-        .distinct()
-        .orderBy('scope_name')
-        .execute();
-      const scopesOf = Map.groupBy(scopes, (row) => row.provider_id);
-      const bound = await domainApplicationsOf(ctx.db, ids);
       const extension = request.headers[EXTENSION_HEADER.toLowerCase()] === EXTENSION_VERSION;
       const managedHeaders = extension ? await operatorHeaderNames(ctx.db) : undefined;
-      // The embedded outpost names any address on its private socket; browsers know the current one.
-      const base = request.link.internal ? ctx.baseAddress.current() : baseOf(ctx, request);
-      return rows.flatMap((provider) => {
-        const application = applicationOf.get(provider.id);
-        if (!application) return [];
-        const names = (scopesOf.get(provider.id) ?? []).map((row) => row.scope_name);
-        const domainApplications = bound.get(provider.id) ?? [];
-        return [
-          outpostView(ctx.keyring, { provider, application, scopes: names, base, managedHeaders, domainApplications }),
-        ];
-      });
+      return outpostViews(ctx, rows, outpostBase(ctx, request), managedHeaders);
     };
 
     app.get(
@@ -105,6 +96,25 @@ export const outpostConfigRoutes =
         const [view] = row ? await views(request, [row]) : [];
         if (!view) throw notFound();
         return view;
+      },
+    );
+
+    app.get(
+      `/${CONFIGURATION_PATH}`,
+      {
+        config: { access: ['outpost'] },
+        schema: {
+          querystring: since,
+          ...operation('gatehouse_outposts_configuration_retrieve', 'What is new for the calling outpost', {
+            200: Changes,
+          }),
+        },
+      },
+      async (request) => {
+        const row = callingOutpost(request);
+        const { cursor = '', after } = request.query;
+        const changes = await configurationChanges(ctx, row.uuid, cursor, after, outpostBase(ctx, request));
+        return { ...changes, outpost: outpostInstance(row) };
       },
     );
   };

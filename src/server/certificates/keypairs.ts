@@ -1,6 +1,7 @@
 /** Certificates with their keys (spec/server.md 7.6 and 10.1). Keys are sealed; who looks at one is written down. */
 import { randomUUID } from 'node:crypto';
 import { InvalidInput } from '../../contract/errors.ts';
+import { providerConfigurationChanged } from '../access/changed.ts';
 import type { Change } from '../context.ts';
 import { modelRef } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
@@ -118,14 +119,8 @@ async function check(tx: Change, { name, certificate, key }: KeypairInput, uuid:
 }
 
 async function outpostsServing(tx: Change, uuid: string): Promise<void> {
-  const rows = await tx.db
-    .selectFrom('outpost_provider')
-    .innerJoin('proxy_provider', 'proxy_provider.id', 'outpost_provider.provider_id')
-    .where('proxy_provider.certificate', '=', uuid)
-    .select('outpost_uuid')
-    .distinct()
-    .execute();
-  if (rows.length > 0) tx.outpostsChanged(rows.map((row) => row.outpost_uuid));
+  const rows = await tx.db.selectFrom('proxy_provider').where('certificate', '=', uuid).select('id').execute();
+  for (const { id } of rows) await providerConfigurationChanged(tx, id);
 }
 
 const sealed = (keyring: Keyring, uuid: string, key: string) => (key === '' ? '' : keyring.seal(key, aad(uuid)));

@@ -9,6 +9,7 @@ import { modelRef } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
 import type { Db } from '../storage/database.ts';
 import type { OutpostRow } from '../storage/rows.ts';
+import { noteEverything, noteProvider } from './changes.ts';
 import { configProblems, refreshIntervalSeconds } from './config.ts';
 import type { OutpostConfigInput } from './config.ts';
 
@@ -74,6 +75,7 @@ export async function createOutpost(
     .returningAll()
     .executeTakeFirstOrThrow();
   await setProviders(tx.db, uuid, input.providers);
+  await noteEverything(tx, [uuid]);
   await tx.audit('model_created', { context: { model: ref(outpost) } });
   return outpost;
 }
@@ -96,7 +98,9 @@ export async function updateOutpost(tx: Change, uuid: string, patch: Partial<Out
     .where('uuid', '=', uuid)
     .returningAll()
     .executeTakeFirstOrThrow();
-  if (patch.providers !== undefined) await setProviders(tx.db, uuid, patch.providers);
+  if (patch.providers !== undefined) {
+    for (const id of await setProviders(tx.db, uuid, patch.providers)) await noteProvider(tx, id, [uuid]);
+  }
   if (patch.name !== undefined) {
     await tx.db
       .updateTable('user')
@@ -105,7 +109,7 @@ export async function updateOutpost(tx: Change, uuid: string, patch: Partial<Out
       .execute();
   }
   if (patch.config !== undefined && before.managed === EMBEDDED_OUTPOST_MANAGED) {
-    tx.baseAddress.configure(tx, textOf(patch.config['authentik_host']));
+    await tx.baseAddress.configure(tx, textOf(patch.config['authentik_host']));
   }
   tx.outpostsChanged([uuid]);
   await tx.audit('model_updated', { context: { model: ref(outpost) } });
@@ -140,11 +144,24 @@ const serviceAccountName = (name: string) => `Outpost ${name} Service-Account`;
 const emptyToNull = (value: string | null | undefined) => (value === undefined || value === '' ? null : value);
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');
 
-async function setProviders(db: Db, uuid: string, providers: readonly number[]): Promise<void> {
-  await db.deleteFrom('outpost_provider').where('outpost_uuid', '=', uuid).execute();
-  for (const provider_id of new Set(providers)) {
+/** @returns those that were added and those that were taken away */
+async function setProviders(db: Db, uuid: string, providers: readonly number[]): Promise<number[]> {
+  const links = db.selectFrom('outpost_provider').select('provider_id').where('outpost_uuid', '=', uuid);
+  const before = new Set((await links.execute()).map((row) => row.provider_id));
+  const next = new Set(providers);
+  const added = [...next].filter((id) => !before.has(id));
+  const gone = [...before].filter((id) => !next.has(id));
+  for (const provider_id of added) {
     await db.insertInto('outpost_provider').values({ outpost_uuid: uuid, provider_id }).execute();
   }
+  for (const provider_id of gone) {
+    await db
+      .deleteFrom('outpost_provider')
+      .where('outpost_uuid', '=', uuid)
+      .where('provider_id', '=', provider_id)
+      .execute();
+  }
+  return [...added, ...gone];
 }
 
 async function check(

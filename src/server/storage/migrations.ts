@@ -9,6 +9,7 @@ import { DOMAIN_APPLICATIONS } from './migrations/003-domain-applications.ts';
 import { PROVIDER_SETTINGS } from './migrations/002-provider-settings.ts';
 import { CERTIFICATES } from './migrations/004-certificates.ts';
 import { MACHINE_TO_MACHINE } from './migrations/005-machine-to-machine.ts';
+import { OUTPOST_CHANGES } from './migrations/007-outpost-changes.ts';
 
 const MIGRATIONS: readonly string[] = [
   FIRST_TABLES,
@@ -16,6 +17,7 @@ const MIGRATIONS: readonly string[] = [
   DOMAIN_APPLICATIONS,
   CERTIFICATES,
   MACHINE_TO_MACHINE,
+  OUTPOST_CHANGES,
 ];
 
 /** Version of databases this program writes. */

@@ -156,6 +156,16 @@ export interface Database {
     created: number;
   };
   outpost_provider: { outpost_uuid: string; provider_id: number };
+  /** what changed in the configuration of an outpost (outposts/changes.ts) */
+  outpost_change: {
+    outpost_uuid: string;
+    /** 1, 2, 3 … for each outpost */
+    n: number;
+    /** null = everything */
+    provider_id: number | null;
+    /** random: a restored database gives the same numbers again */
+    mark: string;
+  };
 
   token: {
     uuid: string;

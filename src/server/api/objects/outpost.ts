@@ -30,6 +30,23 @@ export const Outpost = z.strictObject({
   managed: z.string().nullable(),
 });
 
+/** What an outpost needs of it: without the list of its providers, which may be thousands. */
+export const OutpostInstance = Outpost.pick({
+  pk: true,
+  name: true,
+  refresh_interval_s: true,
+  config: true,
+  managed: true,
+});
+
+export const outpostInstance = (row: Selectable<Database['outpost']>): z.output<typeof OutpostInstance> => ({
+  pk: row.uuid,
+  name: row.name,
+  refresh_interval_s: row.refresh_interval_s,
+  config: JSON.parse(row.config) as Record<string, unknown>,
+  managed: row.managed,
+});
+
 export const OutpostHealth = z.strictObject({
   uid: z.string(),
   last_seen: timestamp,
