@@ -27,7 +27,7 @@ export class Api {
         accept: 'application/json',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(60_000),
     };
     if (body !== undefined) init.body = JSON.stringify(body);
     const answer = await fetch(`${this.origin}/api/v3/${path}`, init);

@@ -20,7 +20,7 @@ export interface Heard {
 
 type Pairs = Record<string, string>;
 /** an answer that does not come is an error that names its question */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 45_000;
 const OWN = '/outpost.goauthentik.io/auth';
 
 /** What each reverse proxy sends for a visit; the outpost carries `proxy` itself. */

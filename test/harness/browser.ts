@@ -38,7 +38,7 @@ export async function person(browser: Browser, options: { scheme?: 'light' | 'da
     colorScheme: options.scheme ?? 'light',
     reducedMotion: 'reduce', // a colour half way to its next value is no finding
   });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(60_000);
   return context;
 }
 

@@ -190,7 +190,7 @@ export function rawExchangeTls(
       socket.write([line, ...lines, 'Connection: close', '', ''].join('\r\n')),
     );
     let text = '';
-    socket.setTimeout(5_000, () => socket.destroy());
+    socket.setTimeout(20_000, () => socket.destroy());
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
     socket.once('error', reject);
     socket.once('close', () => resolve(text));

@@ -47,7 +47,7 @@ export function trafficOf({ scene, visitor }: CrashScene, concurrency = 4): Traf
 export async function killAndAwaitReturn({ scene }: CrashScene, part: Part): Promise<number> {
   const before = scene.gatehouse.pids(part).length;
   const killed = scene.gatehouse.kill(part);
-  const { ms } = await eventually(`${part} back`, 20_000, () => {
+  const { ms } = await eventually(`${part} back`, 60_000, () => {
     const now = scene.gatehouse.pids(part);
     assert.ok(!now.includes(killed), 'the killed process is still listed');
     assert.equal(now.length, before);

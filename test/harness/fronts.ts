@@ -95,7 +95,7 @@ class Program implements Front {
     const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder, ...more };
     const child = spawn(line[0]!, line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env });
     const program = new Program(name, child, folder);
-    await eventually(`${name} listens`, 15_000, async () => {
+    await eventually(`${name} listens`, 60_000, async () => {
       if (child.exitCode === null) await reachable(port);
     });
     if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}\n${program.log()}`);

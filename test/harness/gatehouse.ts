@@ -200,7 +200,7 @@ export class Gatehouse {
       child.kill('SIGKILL');
       throw new Error(`Gatehouse did not stop within ${STOP_TIMEOUT_MS} ms\n${this.tail()}`);
     }
-    await eventually('children gone', 5_000, () => {
+    await eventually('children gone', 20_000, () => {
       const left = family.filter(isAlive);
       if (left.length > 0) throw new Error(`processes ${left.join(', ')} still run`);
     });

@@ -60,7 +60,7 @@ export class Nginx {
     const line = [...(options.prefix ?? []), '/usr/sbin/nginx', '-p', folder, '-c', configuration];
     const child = spawn(line[0]!, line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
     const nginx = new Nginx(folder, child);
-    await eventually('nginx listens', 15_000, async () => {
+    await eventually('nginx listens', 60_000, async () => {
       if (child.exitCode !== null) return;
       await reachable(options.host ?? '127.0.0.1', options.port);
     });

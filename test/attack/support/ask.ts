@@ -37,7 +37,7 @@ export interface Answer {
 
 export function ask(question: Question): Promise<Answer> {
   const { port, method = 'GET', path, host, headers = [], body, from = '127.0.0.1' } = question;
-  const { tls = false, patience = 15_000 } = question;
+  const { tls = false, patience = 45_000 } = question;
   const flat = ['Host', host, 'Connection', 'close'];
   if (headers.some(([name]) => name.toLowerCase() === 'connection')) flat.splice(2, 2);
   for (const [name, value] of headers) flat.push(name, value);
