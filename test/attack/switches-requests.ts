@@ -94,7 +94,7 @@ export const requestSwitches: readonly Switch[] = [
       edit(
         'outpost/dialects/proxy-mode.ts',
         "if (decision.verdict !== 'allow') {",
-        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] });\n  if (decision.verdict !== 'allow') {",
+        "if (request.method === 'OPTIONS') return pass(exchange, site, { verdict: 'allow', reason: 'public-path', live: undefined, setCookies: [] }, input);\n  if (decision.verdict !== 'allow') {",
       ),
     ],
     noticed: ['B6'],

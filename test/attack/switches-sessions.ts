@@ -240,13 +240,13 @@ export const sessionSwitches: readonly Switch[] = [
   {
     rule: 'I',
     title: 'answers under way are left alone',
-    edits: [edit('outpost/dialects/proxy-mode.ts', 'services.openAnswers.add(res, live, goesOn)', 'void live')],
+    edits: [edit('outpost/dialects/proxy-mode.ts', 'remember(carrier);', '')],
     noticed: ['I9'],
   },
   {
     rule: 'I',
     title: 'WebSockets are left alone',
-    edits: [edit('outpost/dialects/proxy-mode.ts', 'services.openAnswers.add(connection, live, goesOn)', 'undefined')],
+    edits: [edit('outpost/dialects/proxy-mode.ts', 'onSwitched: remember,', 'onSwitched: () => undefined,')],
     noticed: ['I20'],
   },
   {
