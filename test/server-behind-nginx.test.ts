@@ -5,10 +5,14 @@ import type { Browser } from 'playwright-core';
 import { WebSocket } from 'ws';
 import { person, signIn, startBrowser } from './harness/browser.ts';
 import { trace } from './harness/client.ts';
-import { links } from './harness/forms.ts';
+import { outpostConfiguration } from './harness/configurations.ts';
+import { hasPasswordField, links } from './harness/forms.ts';
 import { ADMIN_PASSWORD } from './harness/gatehouse.ts';
+import { PASSWORD } from './harness/provision.ts';
 import { ServerSite } from './harness/server-site.ts';
 import type { Json } from './harness/api.ts';
+import { valuesOf } from './harness/upstream.ts';
+import type { Received } from './harness/upstream.ts';
 import { eventually } from './harness/wait.ts';
 
 const TRIGGER_UPDATE = 2;
@@ -177,6 +181,54 @@ for (const webPath of ['/', '/auth/']) {
       assert.equal(page.url.href, `${site.server}if/user/`, trace(page));
     });
   });
+}
+
+/**
+ * One host for both: the identity server below a path of it, an application at its root. The outpost's own paths stay
+ * where they are.
+ */
+describe('an application on the host of an identity server below a path', { timeout: 240_000 }, () => {
+  let site: ServerSite;
+
+  before(async () => {
+    site = new ServerSite({ index: 2, webPath: '/auth/', change: besideTheServer });
+    await site.start();
+    await site.provision.serverAddress(site.origin);
+    await site.provision.user('alice');
+    await site.provision.application({ slug: 'front', mode: 'forward_single', externalHost: site.origin });
+    await site.provision.served(site.gatehouse.origin, site.origin);
+  });
+  after(() => site?.stop());
+  afterEach((t) => site?.explain(t));
+
+  it('is entered over the login below the path, and left again', async () => {
+    const visitor = site.visitor();
+    const target = `${site.origin}/page?x=1&y=%2F`;
+    const login = await visitor.open(target);
+    assert.ok(login.url.href.startsWith(`${site.server}if/flow/`), trace(login));
+    const page = await visitor.login(login, 'alice', PASSWORD);
+    assert.equal(page.url.href, target, trace(page));
+    const received = JSON.parse(page.text) as Received;
+    assert.deepEqual(valuesOf(received.rawHeaders, 'x-authentik-username'), ['alice']);
+    assert.deepEqual(valuesOf(received.rawHeaders, 'x-forwarded-for'), [site.net.testForWeb]);
+    const portal = await visitor.open(site.server);
+    assert.equal(portal.url.href, `${site.server}if/user/`, trace(portal));
+    const out = await visitor.open(`${site.origin}/outpost.goauthentik.io/sign_out`);
+    assert.equal(out.status, 200, trace(out));
+    assert.ok(hasPasswordField((await visitor.open(target)).text));
+    assert.ok(hasPasswordField((await visitor.open(site.server)).text));
+  });
+});
+
+/** The text of deploy/ for the host, with the published location for the identity server's path in it. */
+function besideTheServer(published: string, { application, gatehouse }: { application: string; gatehouse: string }) {
+  const [cert = '', key = ''] = ['ssl_certificate', 'ssl_certificate_key'].map(
+    (name) => new RegExp(`^${name} (.*);$`, 'm').exec(published)?.[1],
+  );
+  const around = published.slice(0, published.indexOf('\nserver {\n'));
+  const location = /^location \/ \{$[^}]*\}$/m.exec(published)?.[0].replace('location / {', 'location /auth/ {') ?? '';
+  const host = outpostConfiguration({ listen: '443', name: 'sso.test', cert, key, application, outpost: gatehouse });
+  return around + host.replace('    location / {', `${location}\n    location / {`);
 }
 
 interface OutpostOfTest {

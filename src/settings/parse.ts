@@ -1,5 +1,6 @@
 /** Parsers of setting values. Each returns the value or throws {@link Unusable} with half a sentence that says what is allowed. */
 import { isIP } from 'node:net';
+import { outpostPath } from '../contract/paths.ts';
 import type { ListenAddress } from './settings.ts';
 
 /** Why a value cannot be used, without the value itself: it may be a secret. */
@@ -125,6 +126,9 @@ export function webPath(raw: string): string {
   if (!/^\/(?:[A-Za-z0-9._~-]+\/)*$/.test(joined) || /\/\.{1,2}\//.test(joined)) {
     throw new Unusable('must be a path such as / or /login/, of letters, digits and . _ ~ -');
   }
+  // outposts answer there, on every host
+  if (outpostPath(joined) !== undefined)
+    throw new Unusable('must not be a path of outposts: choose one such as /auth/');
   return joined;
 }
 

@@ -120,7 +120,7 @@ describe('settings: values', () => {
     AUTHENTIK_INSECURE: ['yes', '2'],
     AUTHENTIK_HOST: ['example.com', 'ftp://example.com', 'http://[::1'],
     AUTHENTIK_LOG_LEVEL: ['loud'],
-    AUTHENTIK_WEB__PATH: ['/a b/', '/../', '/a?b'],
+    AUTHENTIK_WEB__PATH: ['/a b/', '/../', '/a?b', '/akprox/', '/outpost.goauthentik.io/x/'],
     AUTHENTIK_WEB__TIMEOUT_HTTP_READ: ['30', '5 s', 's', '1h30'],
     AUTHENTIK_COOKIE_DOMAIN: ['https://example.com', 'exa mple.com', '..'],
     AUTHENTIK_SECRET_KEY: ['short'],
