@@ -74,7 +74,7 @@ describe('in Chromium', { timeout: 240_000 }, () => {
       tabs.slice(1).map(async (tab, i) => {
         const target = targets[i + 1]!;
         try {
-          await tab.waitForURL(at(target), { timeout: 5_000 });
+          await tab.waitForURL(at(target), { timeout: 30_000 });
           byThemselves++;
         } catch {
           await signIn(tab, 'alice', alice.password, at(target));

@@ -8,7 +8,7 @@ import { providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import { DEFAULT_LIMITS } from './proxy/target.ts';
 
 describe('the idle limits of the settings', () => {
-  it('hold for what is carried', { timeout: 20_000 }, async (t) => {
+  it('hold for what is carried', { timeout: 60_000 }, async (t) => {
     const upstream = createServer((req, res) => void req.resume().on('end', () => res.end()));
     upstream.listen(0, '127.0.0.1');
     await once(upstream, 'listening');

@@ -50,7 +50,7 @@ const all = async (socket: Socket) => {
   return bytes;
 };
 
-describe('splice', { timeout: 20_000 }, () => {
+describe('splice', { timeout: 60_000 }, () => {
   for (const way of ['down', 'up'] as const) {
     it(`holds up the sender while the receiver takes nothing: ${way}`, async () => {
       const { client, application, ended } = await joined();
