@@ -21,7 +21,7 @@ export const credentialSwitches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/dialects/proxy-mode.ts',
-        'managed: consumed ? site.removedWithCredentials : site.removed,',
+        'managed: input.identity.consumed === true ? site.removedWithCredentials : site.removed,',
         'managed: site.removed,',
       ),
     ],
