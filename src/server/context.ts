@@ -60,6 +60,8 @@ export interface Change {
   outpostsChanged(outposts: Iterable<string> | 'all'): void;
   /** an outpost was deleted: its links are closed */
   outpostGone(uuid: string): void;
+  /** a token or an account is worth less than before: links that rest on it are closed at once */
+  credentialsEnded(): void;
   /** runs once the change is committed; for in-memory state only */
   afterCommit(action: () => void): void;
 }
@@ -126,6 +128,7 @@ function changes(raw: Kysely<Database>, parts: ChangeParts): ServerContext['chan
     const events: IdentityEvent[] = [];
     const outposts = new Set<string>();
     let every = false;
+    let ended = false;
     const after: (() => void)[] = [];
     const scope = { open: true };
     let result;
@@ -148,6 +151,9 @@ function changes(raw: Kysely<Database>, parts: ChangeParts): ServerContext['chan
             else for (const uuid of which) outposts.add(uuid);
           },
           outpostGone: (uuid) => after.push(() => parts.hub.disconnect(uuid)),
+          credentialsEnded: () => {
+            ended = true;
+          },
           afterCommit: (action) => after.push(action),
         };
         return current.run(scope, () => work(tx));
@@ -156,6 +162,7 @@ function changes(raw: Kysely<Database>, parts: ChangeParts): ServerContext['chan
       scope.open = false;
     }
     for (const action of after) action();
+    if (ended) parts.hub.recheck();
     if (events.length > 0) parts.hub.publish(events);
     if (every || outposts.size > 0) parts.hub.configurationChanged(every ? 'all' : outposts);
     return result;

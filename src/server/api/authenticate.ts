@@ -119,7 +119,8 @@ async function principalOf(
   outpost: OutpostRow | undefined,
   sid: string | undefined,
 ): Promise<Principal> {
-  return { user, superuser: await isSuperuser(ctx.db, user.id), outpost, sid };
+  // Whatever groups its account is put into: an outpost stands where visitors can reach it, and needs no more
+  return { user, superuser: outpost === undefined && (await isSuperuser(ctx.db, user.id)), outpost, sid };
 }
 
 /** @returns the key; `undefined` when the header is absent or of another scheme, which counts as absent */

@@ -113,7 +113,7 @@ export const outpostConfigRoutes =
       async (request) => {
         const row = callingOutpost(request);
         const { cursor = '', after } = request.query;
-        const changes = await configurationChanges(ctx, row.uuid, cursor, after, outpostBase(ctx, request));
+        const changes = await configurationChanges(ctx, row.uuid, cursor, after, () => outpostBase(ctx, request));
         return { ...changes, outpost: outpostInstance(row) };
       },
     );

@@ -177,8 +177,9 @@ export const expired = (token: TokenRow) =>
 /** epoch ms */
 const endOf = ({ expiring, expires }: TokenRow) => (expiring === 1 ? (expires ?? Infinity) : Infinity);
 
-/** Tokens of other kinds are looked at with every use; what was made from an app password lives on without it. */
+/** Tokens of other kinds are looked at with every use, links of outposts after the change; what was made from an app password lives on without it. */
 async function endUses(tx: Change, token: TokenRow): Promise<void> {
+  tx.credentialsEnded();
   if (token.intent === 'app_password') await endCredential(tx, token.uuid);
 }
 

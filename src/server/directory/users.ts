@@ -160,6 +160,7 @@ export async function setPassword(
 
 /** Everything this person has in hand is over: sessions, codes, tokens, sessions at outposts without one of ours. */
 async function shutOut(tx: Change, user: UserRow): Promise<void> {
+  tx.credentialsEnded();
   await endSessionsOf(tx, user.id);
   await tx.db.deleteFrom('oidc_artefact').where('user_id', '=', user.id).execute();
   await personChanged(tx, user.uid, 'deny');

@@ -12,14 +12,14 @@ export type ConfigurationChanges = Omit<ConfigurationAnswer<never, ProxyOutpostC
 /**
  * @param known cursor of the outpost's last answer; anything else gets everything
  * @param after pk of the last provider got, while everything is fetched; else undefined
- * @param base address endpoints are made from
+ * @param base tells the address endpoints are made from; asked after the position was read
  */
 export async function configurationChanges(
   ctx: ServerContext,
   outpost: string,
   known: string,
   after: number | undefined,
-  base: string,
+  base: () => string,
 ): Promise<ConfigurationChanges> {
   const cursor = await configurationCursor(ctx.db, outpost); // before everything it vouches for
   const managed_headers = await operatorHeaderNames(ctx.db);
@@ -30,7 +30,7 @@ export async function configurationChanges(
       .where('proxy_provider.id', 'in', [...missed.providers, 0])
       .orderBy('proxy_provider.id')
       .execute();
-    const providers = await outpostViews(ctx, rows, base, managed_headers);
+    const providers = await outpostViews(ctx, rows, base(), managed_headers);
     const served = new Set(providers.map(({ pk }) => pk));
     return { ...around, whole: false, providers, removed: missed.providers.filter((pk) => !served.has(pk)), next: 0 };
   }
@@ -44,7 +44,7 @@ export async function configurationChanges(
   return {
     ...around,
     whole: true,
-    providers: await outpostViews(ctx, page, base, managed_headers),
+    providers: await outpostViews(ctx, page, base(), managed_headers),
     removed: [],
     next,
   };

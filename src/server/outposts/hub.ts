@@ -30,7 +30,7 @@ export class OutpostHub {
   /**
    * Takes over an accepted socket.
    * @param options.instance identifier from the query; a HELLO may bring another
-   * @param options.stillAllowed asked at every HELLO and every ping: a revoked token ends the link, whatever the outpost says
+   * @param options.stillAllowed asked after every change to tokens, at every HELLO and every ping: a revoked token ends the link
    */
   attach(
     socket: WebSocket,
@@ -67,6 +67,11 @@ export class OutpostHub {
     for (const connection of this.#connections.keys()) {
       if (outposts === 'all' || outposts.has(connection.outpostUuid)) connection.triggerUpdate();
     }
+  }
+
+  /** Closes every link whose token is worth nothing any more. */
+  recheck(): void {
+    for (const check of this.#connections.values()) check();
   }
 
   /** Closes the links of an outpost that does not exist any more. */

@@ -13,8 +13,8 @@ import { createBinding } from '../access/bindings.ts';
 import { EMBEDDED_TOKEN, testServer } from '../context.test-helper.ts';
 import type { TestServer } from '../context.test-helper.ts';
 import { createGroup } from '../directory/groups.ts';
-import { createUser, userById } from '../directory/users.ts';
-import { setTokenKey, viewTokenKey } from '../directory/tokens.ts';
+import { createUser, updateUser, userById } from '../directory/users.ts';
+import { deleteToken, setTokenKey, updateToken, viewTokenKey } from '../directory/tokens.ts';
 import { readCursor } from '../events/identity-log.ts';
 import { configureProvider } from '../proxy-provider/providers.ts';
 import { authenticateBearer } from './authenticate.ts';
@@ -273,15 +273,34 @@ describe('control link', () => {
   it('ends when the token is changed, and when the outpost is deleted', async () => {
     await using s = await scene();
     const link = await s.connect().open();
+    const closed = once(link.socket, 'close');
     await s.ctx.change((tx) => setTokenKey(tx, tokenIdentifier(s.outpost.uuid), 'another-key'));
-    link.hello({});
-    assert.equal((await once(link.socket, 'close'))[0], 1008);
+    assert.equal((await closed)[0], 1008, 'at once, without a HELLO');
     const second = await s.connect('another-key').open();
     await s.ctx.change((tx) => deleteOutpost(tx, s.outpost.uuid));
     assert.equal((await once(second.socket, 'close'))[0], 1008);
   });
 
-  it('ends when the token is changed although the outpost never says HELLO again', async (t) => {
+  it('ends with the account, and when the token is given to another or shortened', async () => {
+    for (const end of [
+      (s) => s.ctx.change((tx) => updateUser(tx, s.outpost.user_id, { is_active: false })),
+      (s) => s.ctx.change((tx) => updateToken(tx, tokenIdentifier(s.outpost.uuid), { expiring: true, expires: 1 })),
+      (s) => s.ctx.change((tx) => updateToken(tx, tokenIdentifier(s.outpost.uuid), { intent: 'app_password' })),
+      (s) => s.ctx.change((tx) => deleteToken(tx, tokenIdentifier(s.outpost.uuid))),
+      async (s) => {
+        const { user } = await signedIn(s.server);
+        await s.ctx.change((tx) => updateToken(tx, tokenIdentifier(s.outpost.uuid), { user: user.id }));
+      },
+    ] as ((s: Awaited<ReturnType<typeof scene>>) => Promise<unknown>)[]) {
+      await using s = await scene();
+      const link = await s.connect().open();
+      const closed = once(link.socket, 'close', { signal: AbortSignal.timeout(10_000) });
+      await end(s);
+      assert.equal((await closed)[0], 1008, String(end));
+    }
+  });
+
+  it('ends when the token runs out although the outpost never says HELLO again', async (t) => {
     const soon = { signal: AbortSignal.timeout(10_000) };
     t.mock.timers.enable({ apis: ['setInterval'] });
     await using s = await scene();
@@ -290,7 +309,8 @@ describe('control link', () => {
     t.mock.timers.tick(10_000);
     await pinged;
     assert.equal(link.socket.readyState, WebSocket.OPEN);
-    await s.ctx.change((tx) => setTokenKey(tx, tokenIdentifier(s.outpost.uuid), 'another-key'));
+    const over = { expiring: 1, expires: Date.now() };
+    await s.ctx.db.updateTable('token').set(over).where('user_id', '=', s.outpost.user_id).execute();
     const closed = once(link.socket, 'close', soon);
     t.mock.timers.tick(10_000);
     assert.equal((await closed)[0], 1008);
