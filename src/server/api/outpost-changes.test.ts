@@ -125,7 +125,11 @@ describe('changes told to our own outposts', () => {
     assert.deepEqual(await two.holds.update(), ['all', 'c1']);
     assert.deepEqual(await one.holds.update(), []);
 
-    const made = await api.ok('POST', 'crypto/certificatekeypairs/generate/', { common_name: 'a1', validity_days: 9 });
+    const made = await api.ok('POST', 'crypto/certificatekeypairs/generate/', {
+      common_name: 'a1',
+      validity_days: 9,
+      alg: 'ecdsa',
+    });
     const wide = await provider('wide', {
       mode: 'forward_domain',
       external_host: 'https://login.wide.test',

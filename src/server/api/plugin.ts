@@ -23,6 +23,7 @@ import { providerSettingsRoutes } from './provider-settings.ts';
 import { proxyProviderRoutes } from './proxy-providers.ts';
 import { rootConfigRoutes } from './root-config.ts';
 import { scopeMappingRoutes } from './scope-mappings.ts';
+import { serviceConnectionRoutes } from './service-connections.ts';
 import { sessionRoutes } from './sessions.ts';
 import { tokenRoutes } from './tokens.ts';
 import { userActionRoutes } from './user-actions.ts';
@@ -45,6 +46,7 @@ export function apiPlugin(ctx: ServerContext): FastifyPluginAsync {
     explainRoutes(ctx),
     outpostRoutes(ctx),
     outpostConfigRoutes(ctx),
+    serviceConnectionRoutes,
     bindingRoutes(ctx),
     domainApplicationRoutes(ctx),
     flowRoutes(ctx),

@@ -7,7 +7,7 @@ import { jsonObject, timestamp, uuidOut } from '../fields.ts';
 import { ProviderSettings } from './provider-settings.ts';
 import { Provider, providers } from './provider.ts';
 
-const ServiceConnection = z.strictObject({
+export const ServiceConnection = z.strictObject({
   pk: uuidOut,
   name: z.string(),
   component: z.string(),
