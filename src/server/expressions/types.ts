@@ -38,6 +38,8 @@ export interface UserFacts {
   groups: readonly GroupFacts[];
   /** these and their ancestors: `all_groups()`, `ak_is_group_member` */
   all_groups: readonly GroupFacts[];
+  /** of the application that is signed in to: `app_entitlements()` */
+  entitlements?: readonly { readonly name: string; readonly attributes: { readonly [name: string]: Json } }[];
 }
 
 /** The harmless part of the request that led to the evaluation. */

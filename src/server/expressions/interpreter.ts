@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { CHANNEL, RUNNER } from './runner.ts';
+import { SURFACE } from './surface.ts';
+import type { Wall } from './wall.ts';
+
+/** What is used of the interpreter: the published build of CPython for WebAssembly, without its bridge to JavaScript. */
+interface Emscripten {
+  FS: {
+    mkdirTree(path: string): void;
+    writeFile(path: string, data: Uint8Array): void;
+    closeStream(file: number): void;
+    streams: unknown[];
+  };
+  ENV: Record<string, string>;
+  API: Record<string, unknown>;
+}
+
+/** The memory of an instance; `buffer` is another one after it grew. */
+export interface Memory {
+  readonly buffer: ArrayBuffer;
+}
+
+interface Exports {
+  memory: Memory;
+  __stack_pointer: { value: unknown };
+  /** address of the switch by which Python asks for signals */
+  Py_EMSCRIPTEN_SIGNAL_HANDLING: { value: number };
+  malloc(bytes: number): number;
+  PyRun_SimpleString(text: number): number;
+}
+
+/** The part of the JavaScript API that is used; types of a browser would bring everything else with them. */
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly: {
+    compile(code: Uint8Array): Promise<object>;
+    instantiate(module: object, imports: Imports): Promise<{ exports: Exports }>;
+  };
+};
+
+type Imports = Record<string, Record<string, unknown>>;
+
+type Factory = (settings: object) => Promise<Emscripten>;
+
+/** Where the standard library lies inside. */
+const LIBRARY = '/lib/python314.zip';
+const FOLDERS = ['/lib/python3.14/site-packages', '/lib/python3.14/lib-dynload'];
+
+/** A running Python whose every call begins from the same state. */
+export interface Interpreter {
+  /** Runs `_run()` of the runner. false: Python could not say what went wrong. */
+  run(): boolean;
+  /** Puts everything back; to be called after every call. */
+  restore(): void;
+}
+
+/**
+ * Starts Python and arms the wall.
+ * @param folder of the package `pyodide`, with a slash at its end
+ */
+export async function startInterpreter(folder: string, wall: Wall): Promise<Interpreter> {
+  const compiling = WebAssembly.compile(readFileSync(`${folder}pyodide.asm.wasm`));
+  const library = readFileSync(`${folder}python_stdlib.zip`);
+  const { default: factory } = (await import(pathToFileURL(`${folder}pyodide.asm.mjs`).href)) as { default: Factory };
+  const compiled = await compiling;
+  const started = Promise.withResolvers<Exports>();
+  const python = await factory({
+    API: { config: { jsglobals: {}, env: {}, args: [], indexURL: folder }, runtimeEnv: { IN_NODE: true } },
+    thisProgram: 'python',
+    arguments: [],
+    noImageDecoding: true,
+    noAudioDecoding: true,
+    noWasmDecoding: true,
+    preRun: [
+      ({ FS, ENV }: Emscripten) => {
+        for (const path of FOLDERS) FS.mkdirTree(path);
+        FS.writeFile(LIBRARY, library);
+        // without PYTHONINSPECT the interpreter would end after its empty program
+        Object.assign(ENV, { HOME: '/', PYTHONINSPECT: '1', NO_COLOR: '1' });
+      },
+    ],
+    instantiateWasm: (imports: Imports, done: (instance: object, compiled: object) => void) => {
+      const environment = imports['env'];
+      if (environment === undefined) throw new TypeError('another interpreter than the one known');
+      const marker = Symbol('error');
+      environment['Jsv_GetError_import'] = () => marker;
+      environment['JsvError_Check'] = (value: unknown) => (value === marker ? 1 : 0);
+      wall.guard(environment);
+      WebAssembly.instantiate(compiled, imports).then((instance) => {
+        started.resolve(instance.exports);
+        done(instance, compiled);
+      }, started.reject);
+      return {};
+    },
+  });
+  const exports = await started.promise;
+
+  const bytes = () => new Uint8Array(exports.memory.buffer);
+  /** Zero-terminated text inside; its place is kept, and part of the state every call begins from. */
+  const place = (text: string) => {
+    const encoded = Buffer.from(`${text}\0`);
+    const at = exports.malloc(encoded.length);
+    bytes().set(encoded, at);
+    return at;
+  };
+  const prelude = `import sys\nsys.path[:] = [${JSON.stringify(LIBRARY)}]\n_CHANNEL = ${String(CHANNEL)}\n`;
+  if (exports.PyRun_SimpleString(place(prelude + SURFACE + RUNNER)) !== 0) throw new Error('Python refused its runner');
+  const entry = place('_run()');
+  bytes()[exports.Py_EMSCRIPTEN_SIGNAL_HANDLING.value] = 1;
+  const files = python.FS.streams.length;
+  wall.arm(exports.memory);
+
+  const image = bytes().slice();
+  const stack = exports.__stack_pointer.value;
+  return {
+    run: () => exports.PyRun_SimpleString(entry) === 0,
+    restore: () => {
+      for (let file = files; file < python.FS.streams.length; file += 1) python.FS.streams[file] = undefined;
+      python.FS.streams.length = files;
+      const now = bytes();
+      now.set(image);
+      now.fill(0, image.length); // what a call added: memory does not shrink
+      exports.__stack_pointer.value = stack;
+    },
+  };
+}
