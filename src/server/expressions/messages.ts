@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ExpressionCall } from './types.ts';
+import type { ExpressionCall, ExpressionErrorKind } from './types.ts';
 
 /** What the server and Python's process say to each other. What comes from there is checked: it may be anything. */
 
@@ -51,3 +51,8 @@ export const fromPython = z.discriminatedUnion('kind', [
 
 export type FromPython = z.infer<typeof fromPython>;
 export type Outcome = z.infer<typeof outcome>;
+
+/** What became of a call, with or without Python's word for it. */
+export type Ending =
+  | Pick<Extract<FromPython, { kind: 'finished' }>, 'outcome' | 'log' | 'messages' | 'milliseconds'>
+  | { kind: ExpressionErrorKind; message: string; milliseconds: number };

@@ -17,6 +17,7 @@ const MEMORY = 128 * 1024 * 1024;
 /** Most it writes in a call: result, log, questions. */
 const OUTPUT = 256 * 1024;
 const LOG_LINES = 200;
+const LEVELS = ['debug', 'info', 'warning', 'error'];
 const LINE_LENGTH = 2000;
 
 /** Ways out that JavaScript has here. No expression gets to JavaScript; should one, they are not there. */
@@ -71,7 +72,7 @@ function onMessage(body: Uint8Array): void {
   } else if (said['kind'] === 'log') {
     const fields = Object.entries(Object(said['fields']) as object);
     note({
-      level: cut(said['level']),
+      level: LEVELS.includes(cut(said['level'])) ? cut(said['level']) : 'info',
       event: cut(said['event']),
       fields: Object.fromEntries(fields.slice(0, 50).map(([name, value]) => [name.slice(0, 200), cut(value)])),
     });

@@ -1,0 +1,110 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { frame, FrameReader, MAX_FROM_PYTHON } from './frames.ts';
+import { fromPython } from './messages.ts';
+import type { FromPython, ToPython } from './messages.ts';
+
+/** Python in a process of its own, seen from the server. */
+export interface PythonProcess {
+  readonly pid: number | undefined;
+  send(message: ToPython): void;
+  kill(): void;
+}
+
+export interface PythonEvents {
+  onMessage: (message: FromPython) => void;
+  /** it sent what is no message; it is killed */
+  onNonsense: () => void;
+  /** once, whatever ended it; `complaint`: the end of what it wrote to its log */
+  onExit: (complaint: string) => void;
+}
+
+const MAIN = fileURLToPath(import.meta.url).replace(/python-process\.(ts|js)$/, 'python-main.$1');
+const PYODIDE = `${dirname(fileURLToPath(import.meta.resolve('pyodide/pyodide.asm.mjs')))}/`;
+
+/** The script language's heap, MiB; Python's own memory is bound by the wall. */
+const HEAP = 128;
+const COMPLAINT = 2000;
+
+const NODE_OPTIONS = [
+  '--permission',
+  `--allow-fs-read=${PYODIDE}`,
+  `--allow-fs-read=${dirname(MAIN)}/`,
+  '--disallow-code-generation-from-strings',
+  '--no-addons',
+  `--max-old-space-size=${String(HEAP)}`,
+];
+
+let wrapper: Promise<string[]> | undefined;
+
+/**
+ * What is put before the command: a network namespace without any network, no new privileges, and an end with the
+ * server's. As much of it as this system allows.
+ */
+function isolation(): Promise<string[]> {
+  wrapper ??= (async () => {
+    const tool = (name: string) => ['/usr/bin/', '/bin/'].map((folder) => folder + name).find(existsSync) ?? name;
+    const unshare = tool('unshare');
+    const privileges = [tool('setpriv'), '--no-new-privs', '--pdeathsig', 'KILL'];
+    const candidates = [
+      [unshare, '--net', ...privileges],
+      [unshare, '--map-root-user', '--net', ...privileges],
+      [unshare, '--net'],
+      privileges,
+    ];
+    for (const [command = '', ...options] of candidates) {
+      try {
+        await promisify(execFile)(command, [...options, process.execPath, '--version'], { env: {} });
+        return [command, ...options];
+      } catch {
+        // not here, or not allowed: the next
+      }
+    }
+    return [];
+  })();
+  return wrapper;
+}
+
+/** Starts it. It says `ready` when it takes calls. */
+export async function startPython(events: PythonEvents): Promise<PythonProcess> {
+  const [command = '', ...options] = [...(await isolation()), process.execPath, ...NODE_OPTIONS, MAIN, PYODIDE];
+  const child = spawn(command, options, { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+  const pipe = child.stdio[3] as Duplex;
+  const reader = new FrameReader(MAX_FROM_PYTHON);
+  const kill = () => void child.kill('SIGKILL');
+  let complaint = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    complaint = (complaint + chunk.toString('utf8')).slice(-COMPLAINT);
+  });
+  pipe.on('data', (chunk: Buffer) => {
+    let messages: FromPython[] = [];
+    try {
+      messages = reader.take(chunk).map((message) => fromPython.parse(message));
+    } catch {
+      complaint += ' it sent what is no message';
+      events.onNonsense();
+    }
+    for (const message of messages) events.onMessage(message);
+  });
+  pipe.on('error', kill);
+  onceEnded(child, pipe, () => events.onExit(complaint));
+  return { pid: child.pid, send: (message) => void pipe.write(frame(message)), kill };
+}
+
+/** When the process is gone and all it said was read. */
+function onceEnded(child: ChildProcess, pipe: Duplex, then: () => void): void {
+  let open = 2;
+  const one = () => {
+    open -= 1;
+    if (open === 0) then();
+  };
+  child.once('error', () => pipe.destroy()); // it could not be started: no `exit` follows
+  child.once('error', one);
+  child.once('exit', one);
+  pipe.once('close', one);
+}
