@@ -86,10 +86,15 @@ export async function startInterpreter(folder: string, wall: Wall): Promise<Inte
       environment['Jsv_GetError_import'] = () => marker;
       environment['JsvError_Check'] = (value: unknown) => (value === marker ? 1 : 0);
       wall.guard(environment);
-      WebAssembly.instantiate(compiled, imports).then((instance) => {
-        started.resolve(instance.exports);
-        done(instance, compiled);
-      }, started.reject);
+      void (async () => {
+        try {
+          const instance = await WebAssembly.instantiate(compiled, imports);
+          started.resolve(instance.exports);
+          done(instance, compiled);
+        } catch (error) {
+          started.reject(error);
+        }
+      })();
       return {};
     },
   });
