@@ -18,7 +18,14 @@ module.exports = {
     only('commands-ask-over-rest', 'commands', ['^src/contract/', '^src/rules/', '^src/look/', '^src/settings/']),
     only('rules-import-contract', 'rules', ['^src/contract/']),
     only('outpost-never-server', 'outpost', ['^src/contract/', '^src/rules/', '^src/look/', '^src/settings/']),
-    only('server-never-outpost', 'server', ['^src/contract/', '^src/rules/', '^src/look/', '^src/settings/']),
+    only('server-never-outpost', 'server', [
+      '^src/contract/',
+      '^src/rules/',
+      '^src/look/',
+      '^src/settings/',
+      '^src/certificates/',
+    ]),
+    only('certificates-import-nothing', 'certificates', []),
     only('supervise-composes', 'supervise', ['^src/contract/', '^src/outpost/', '^src/settings/']),
     {
       name: 'settings-as-types-only',

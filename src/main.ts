@@ -7,6 +7,7 @@ import { CodedError, InvalidInput } from './contract/errors.ts';
 import type { ControlPlaneStart } from './contract/process.ts';
 import { GATEHOUSE_VERSION, PUBLISHED_VERSION } from './contract/version.ts';
 import type { Settings } from './settings/settings.ts';
+import type { MakeCertificate } from './supervise/fallback-certificate.ts';
 
 const HELP = `gatehouse: one login in front of all your applications
 
@@ -15,6 +16,8 @@ usage: gatehouse <command>
   serve               start the identity server and its embedded outpost
       --workers <n>   processes that answer visitors; 0 = everything in one process
       --demo          also start a sample application, with two people to sign in as
+  outpost             start an outpost of its own, near its applications, for the server AUTHENTIK_HOST names
+      --workers <n>   as for serve
   config <proxy>      write the configuration of a reverse proxy for a provider; <proxy> is one of
                       nginx, ingress-nginx, traefik, traefik-labels, traefik-kubernetes, caddy, envoy, haproxy
       --provider <name>      the provider, as it is called on the server
@@ -46,6 +49,7 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   serve: { flags: { workers: { type: 'string' }, demo: { type: 'boolean' } }, run: serveCommand },
+  outpost: { flags: { workers: { type: 'string' } }, run: outpostCommand },
   config: {
     flags: {
       provider: { type: 'string' },
@@ -84,11 +88,26 @@ async function serveCommand(flags: Readonly<Record<string, unknown>>): Promise<n
   const { serve } = await import('./supervise/serve.ts');
   const { startDemo } = flags['demo'] === true ? await import('./demo/demo.ts') : {};
   return serve(settings, {
-    makeCertificate: async (wish) => (await import('./server/certificates/make.ts')).makeCertificate(wish),
+    makeCertificate,
     ...(startDemo !== undefined && { startDemo }),
     ...(settings.workers === 0 && { runControlPlane }),
   });
 }
+
+async function outpostCommand(flags: Readonly<Record<string, unknown>>): Promise<number> {
+  const { loadSettings } = await import('./settings/load.ts');
+  const { settings, notes } = loadSettings(process.env, 'outpost');
+  if (typeof flags['workers'] === 'string') settings.workers = await workersFlag(flags['workers']);
+  for (const note of notes) process.stderr.write(`gatehouse: ${note}\n`);
+  const { standalone } = await import('./supervise/standalone.ts');
+  return standalone(settings, {
+    makeCertificate,
+    say: (sentence) => process.stderr.write(`gatehouse: ${sentence}\n`),
+  });
+}
+
+/** For names no other certificate fits. Loaded at a first start only. */
+const makeCertificate: MakeCertificate = async (wish) => (await import('./certificates/make.ts')).makeCertificate(wish);
 
 /** The control plane inside this process, for `--workers 0`: only the command line may know it. */
 async function runControlPlane(start: ControlPlaneStart<Settings>) {

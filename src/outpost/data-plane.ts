@@ -85,6 +85,7 @@ export class DataPlane {
         options.onSignOut(report);
       },
       onProblem,
+      leaving: false,
       state: undefined,
     };
   }
@@ -171,6 +172,11 @@ export class DataPlane {
     const site = this.#services.state?.sites.get(report.provider);
     this.#services.revocations.signOut(report, site?.signOutEverything ?? true, this.#forgetAt(), at);
     this.#services.openAnswers.check();
+  }
+
+  /** From now on the ping says that nobody should be sent here. */
+  leave(): void {
+    this.#services.leaving = true;
   }
 
   /** Counts and logs what was answered so far. */

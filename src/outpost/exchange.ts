@@ -63,6 +63,8 @@ export interface Services {
   readonly controlPlanePath: string;
   readonly onSignOut: (report: SignOutReport) => void;
   readonly onProblem: (problem: Problem) => void;
+  /** nobody should be sent here any more; who comes is still served */
+  leaving: boolean;
   /** the current configuration; undefined before the first */
   state: OutpostState | undefined;
 }

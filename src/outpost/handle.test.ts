@@ -250,7 +250,7 @@ describe('before a configuration, and without a control plane', () => {
     const answer = await outpost.send('/', html);
     assert.deepEqual([answer.status, answer.headers['retry-after']], [503, '2']);
     assert.equal((await outpost.send(`${OP}/auth/nginx`)).status, 403);
-    assert.equal((await outpost.send(`${OP}/ping`)).status, 204);
+    assert.equal((await outpost.send(`${OP}/ping`)).status, 503);
     await outpost.stop();
   });
 

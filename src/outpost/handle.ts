@@ -50,7 +50,7 @@ function route(exchange: Exchange): Work {
 
   // 1. what needs no site and tells nothing
   if (own?.rest === '/ping') {
-    sendEmpty(res, 204);
+    sendEmpty(res, mayBeSentTo(services) ? 204 : 503);
     return report(exchange, 'endpoint', undefined, undefined, 'ping');
   }
   if (own !== undefined && /^\/static(?:\/|$)/.test(own.rest)) return noSuchEndpoint(exchange, undefined, 'static');
@@ -83,6 +83,10 @@ function route(exchange: Exchange): Work {
   if (outdated !== undefined) return refused(exchange, undefined, outdated, 'invalid-request', site);
   return identified(exchange, site, (who) => answerProxyMode(exchange, site, who));
 }
+
+/** For those who spread visitors over several outposts: one that cannot serve anybody yet, or soon, gets none. */
+const mayBeSentTo = ({ leaving, state, controlPlane }: Services) =>
+  !leaving && (state !== undefined || controlPlane !== undefined);
 
 function answerCheck(exchange: Exchange, site: Site, { generation, rest }: Own, check: Check): Work {
   if (check.by === 'nginx') {

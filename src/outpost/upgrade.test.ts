@@ -9,7 +9,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { ClientOptions } from 'ws';
-import { makeCertificate } from '../server/certificates/make.ts';
+import { makeCertificate } from '../certificates/make.ts';
 import { ALICE, outpostInstance, providerConfig, TestOutpost } from './data-plane.test-helper.ts';
 import type { Person } from './data-plane.test-helper.ts';
 

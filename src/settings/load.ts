@@ -28,12 +28,14 @@ type Values = { [K in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[K]['p
 /**
  * Reads every setting.
  * @param env the environment of the process
+ * @param program an outpost of its own needs an address and a token, and nothing that only the server reads
  * @throws InvalidInput with every problem at once, by variable name; no value is in it, values may be secret
  */
-export function loadSettings(env: Environment): LoadedSettings {
+export function loadSettings(env: Environment, program: 'server' | 'outpost' = 'server'): LoadedSettings {
   const problems: Record<string, string[]> = {};
   const effective: EffectiveSetting[] = [];
   const values: Record<string, unknown> = {};
+  const idle: string[] = [];
   for (const [key, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
     const variable = chosenVariable(setting, env);
     try {
@@ -41,6 +43,10 @@ export function loadSettings(env: Environment): LoadedSettings {
       const given = raw !== undefined && (raw !== '' || setting.emptyCounts);
       const text = given ? raw : setting.fallback;
       values[key] = setting.parse(text);
+      if (program === 'outpost' && text === '' && setting.neededByOutpost) {
+        problems[variablesOf(setting)[0]] = [missing(setting)];
+      }
+      if (program === 'outpost' && given && setting.used === 'server') idle.push(variable ?? '');
       const shown = setting.secret && text !== '' ? '********' : text;
       effective.push({ variable: variable ?? variablesOf(setting)[0], given, shown });
     } catch (error) {
@@ -51,9 +57,13 @@ export function loadSettings(env: Environment): LoadedSettings {
   const { unknown, withoutEffect } = otherVariables(env);
   Object.assign(problems, unknown);
   if (Object.keys(problems).length > 0) throw new InvalidInput(problems);
-  const notes = withoutEffect.length > 0 ? [`These variables have no effect here: ${withoutEffect.join(', ')}.`] : [];
+  const useless = [...withoutEffect, ...idle].sort();
+  const notes = useless.length > 0 ? [`These variables have no effect here: ${useless.join(', ')}.`] : [];
   return { settings: arrange(values as Values), notes, effective };
 }
+
+const missing = (setting: Setting<unknown>) =>
+  `is missing (${variablesOf(setting).slice(1).join(', ')} does as well). ${setting.about}`;
 
 /** Names a setting is read from, the stronger first. */
 export function variablesOf(setting: Pick<Setting<unknown>, 'name' | 'own'>): [string, ...string[]] {

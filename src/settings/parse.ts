@@ -81,6 +81,7 @@ export function webAddress(raw: string): string | undefined {
   if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw new Unusable('must be an address such as https://login.example.com');
   }
+  if (url.username !== '' || url.password !== '') throw new Unusable('must not hold a name or a password');
   return raw;
 }
 

@@ -19,6 +19,8 @@ export interface Setting<T> {
   secret: boolean;
   /** an empty value means something else than leaving the variable out */
   emptyCounts: boolean;
+  /** an outpost of its own cannot run without it */
+  neededByOutpost: boolean;
   /** one or two sentences for the reference page */
   about: string;
 }
@@ -30,6 +32,7 @@ const setting = <T>(row: Row<T>): Setting<T> => ({
   fallback: '',
   secret: false,
   emptyCounts: false,
+  neededByOutpost: false,
   ...row,
 });
 
@@ -190,14 +193,18 @@ export const SETTINGS = {
     name: 'HOST',
     parse: parse.webAddress,
     used: 'outpost',
-    about: 'Address of the identity server, for an outpost of its own.',
+    neededByOutpost: true,
+    about:
+      'Address of the identity server as an outpost of its own reaches it, with its path if it has one, such as ' +
+      '`https://login.example.com/`.',
   }),
   token: setting({
     name: 'TOKEN',
     parse: parse.optionalText,
     used: 'outpost',
     secret: true,
-    about: 'Token of the outpost, for an outpost of its own.',
+    neededByOutpost: true,
+    about: "Token of an outpost of its own: the server keeps it under the outpost's `token_identifier`.",
   }),
   insecure: setting({
     name: 'INSECURE',

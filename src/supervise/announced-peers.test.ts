@@ -7,7 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import { makeCertificate } from '../server/certificates/make.ts';
+import { makeCertificate } from '../certificates/make.ts';
 import { createListener } from './listener.ts';
 import type { Handlers, Listener } from './listener.ts';
 import { createTlsListener } from './tls-listener.ts';

@@ -11,8 +11,8 @@ const TIMEOUT_MS = 10_000;
 export interface OpenBackChannel {
   /**
    * fetch as usual; addresses without a scheme are meant below the server's base. Calls of the REST API carry the
-   * outpost's token. When the server is the one beside us, every call goes over its private socket, whatever host it
-   * names.
+   * outpost's token. Whatever host an address names, the call goes to the server: over its private socket when it is the
+   * one beside us, else to the base's host. The server names its addresses as browsers know them.
    */
   readonly fetch: typeof fetch;
   /** ends with `/api/v3/` */
@@ -22,6 +22,7 @@ export interface OpenBackChannel {
 
 export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
   const { socket } = options;
+  const base = new URL(options.base);
   const apiBase = new URL('api/v3/', options.base).href;
   const agent = new Agent({
     connect: socket ? { socketPath: socket.path } : { rejectUnauthorized: options.verifyTls },
@@ -33,6 +34,7 @@ export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
   const send = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     if (input instanceof Request) throw new TypeError('the back channel takes an address, not a Request');
     const url = new URL(input, options.base);
+    if (!socket) Object.assign(url, { protocol: base.protocol, host: base.host, port: base.port });
     const headers = new Headers(init.headers);
     if (!headers.has('user-agent')) headers.set('user-agent', OUTPOST_USER_AGENT);
     if (url.href.startsWith(apiBase)) {
@@ -64,10 +66,13 @@ export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
 /** What a server answered instead of success, as an error for the log. */
 export class UnexpectedAnswer extends Error {
   readonly status: number;
+  /** where a redirect leads, without query */
+  readonly location: string | undefined;
 
-  constructor(what: string, status: number) {
+  constructor(what: string, status: number, location?: string | null) {
     super(`${what}: the identity server answered ${status}`);
     this.name = 'UnexpectedAnswer';
     this.status = status;
+    this.location = location?.split(/[?#]/, 1)[0];
   }
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import { makeCertificate } from '../server/certificates/make.ts';
+import { makeCertificate } from '../certificates/make.ts';
 import { fallbackCertificate } from './fallback-certificate.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-fallback-'));

@@ -23,18 +23,18 @@ const CHECK_MS = 12 * 3_600_000;
 
 /**
  * Reads the certificate of a data folder, or makes it (contents: spec/outpost.md 14).
+ * @param dataFolder undefined = it is not kept
  * @param now epoch ms
  * @returns the pair, and whether it is new
  * @throws CodedError `data-folder-unwritable`
  */
 export async function fallbackCertificate(
-  dataFolder: string,
+  dataFolder: string | undefined,
   make: MakeCertificate,
   now: number = Date.now(),
 ): Promise<{ pair: CertificatePair; made: boolean }> {
-  const folder = path.join(dataFolder, 'outpost');
-  const file = path.join(folder, FILE);
-  const kept = read(file, now);
+  const folder = dataFolder === undefined ? undefined : path.join(dataFolder, 'outpost');
+  const kept = folder === undefined ? undefined : read(path.join(folder, FILE), now);
   if (kept) return { pair: kept, made: false };
   const pair = await make({
     commonName: 'authentik default certificate',
@@ -43,6 +43,12 @@ export async function fallbackCertificate(
     validDays: VALID_DAYS,
     alg: 'rsa',
   });
+  if (folder !== undefined) keep(folder, pair);
+  return { pair, made: true };
+}
+
+function keep(folder: string, pair: CertificatePair): void {
+  const file = path.join(folder, FILE);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     writeFileSync(`${file}.new`, pair.certificate + pair.key, { mode: 0o600, flush: true });
@@ -51,21 +57,27 @@ export async function fallbackCertificate(
     const sentence = `The folder ${folder} cannot be written by this user. Correct its permissions or its disk.`;
     throw new CodedError('data-folder-unwritable', 500, sentence, (error as Error).message);
   }
-  return { pair, made: true };
 }
 
-/** Looks now and then whether the certificate has to be made anew. @returns ends that */
+/**
+ * Looks now and then whether the certificate has to be made anew.
+ * @param pair the one in use
+ * @returns ends that
+ */
 export function watchFallback(
-  dataFolder: string,
+  dataFolder: string | undefined,
+  pair: CertificatePair,
   make: MakeCertificate,
   onNew: (pair: CertificatePair) => void,
   onFailure: (error: Error) => void,
 ): () => void {
-  const look = () =>
-    fallbackCertificate(dataFolder, make).then(({ pair, made }) => {
-      if (made) onNew(pair);
-    }, onFailure);
-  const timer = setInterval(() => void look(), CHECK_MS).unref();
+  let inUse = pair;
+  const look = async () => {
+    if (isLasting(inUse, Date.now())) return;
+    inUse = (await fallbackCertificate(dataFolder, make)).pair;
+    onNew(inUse);
+  };
+  const timer = setInterval(() => void look().catch(onFailure), CHECK_MS).unref();
   return () => clearInterval(timer);
 }
 
@@ -76,8 +88,11 @@ function read(file: string, now: number): CertificatePair | undefined {
     const end = text.lastIndexOf('-----BEGIN ');
     const pair = { certificate: text.slice(0, end), key: text.slice(end) };
     createSecureContext({ cert: pair.certificate, key: pair.key }); // throws when the two do not belong together
-    return Date.parse(new X509Certificate(pair.certificate).validTo) - now > RENEW_BEFORE_MS ? pair : undefined;
+    return isLasting(pair, now) ? pair : undefined;
   } catch {
     return undefined;
   }
 }
+
+const isLasting = ({ certificate }: CertificatePair, now: number) =>
+  Date.parse(new X509Certificate(certificate).validTo) - now > RENEW_BEFORE_MS;

@@ -49,6 +49,8 @@ export type ToWorker =
   | { kind: 'signed-out'; signOut: LocalSignOut }
   | { kind: 'link'; up: boolean }
   | { kind: 'measure'; id: number }
+  /** the ping says from now on that nobody should be sent here */
+  | { kind: 'leaving' }
   /** stop accepting, finish what is under way within `ms`, exit */
   | { kind: 'drain'; ms: number };
 

@@ -46,6 +46,7 @@ describe('an outpost that starts again', () => {
     const told: ToWorker[][] = [];
     const outpost = new Outpost({
       settings: SETTINGS,
+      dataFolder: folder,
       server: SERVER,
       count: 2,
       reusePort: false,

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { OutpostInstance } from '../contract/api.ts';
+import type { Health } from '../contract/health.ts';
 import type { ControlPlaneStart } from '../contract/process.ts';
 import { OutpostGauges } from '../outpost/metrics.ts';
 import type { CertificatePair } from '../outpost/listen/certificates.ts';
 import type { Settings } from '../settings/settings.ts';
 import { Control } from './control/control.ts';
 import type { BackChannelOptions, FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { connectedSentence, healthSentence } from './health.ts';
 import type { Running } from './keeper.ts';
+import { levelFor } from './log-level.ts';
 import type { Runtime } from './runtime-folder.ts';
 import { Workers } from './workers.ts';
 
@@ -54,12 +57,16 @@ export function embeddedServer(settings: Settings, runtime: Runtime): BackChanne
 
 export interface OutpostParts {
   settings: Settings;
+  /** what must survive a restart is kept below; undefined = nothing is */
+  dataFolder: string | undefined;
   server: BackChannelOptions;
   count: number;
   reusePort: boolean;
   startWorker: () => Running<ToWorker, FromWorker>;
   /** certificate for names that no other fits; undefined = no HTTPS */
   fallback: CertificatePair | undefined;
+  /** a sentence for the person at the terminal, where this outpost is no part of a server */
+  say?: ((sentence: string) => void) | undefined;
   log: Logger;
 }
 
@@ -69,14 +76,19 @@ export class Outpost {
   readonly control: Control | undefined;
   readonly #gauges = new OutpostGauges();
   readonly #log: Logger;
+  readonly #say: OutpostParts['say'];
   #start: WorkerStart;
   readonly #configured = Promise.withResolvers<void>();
+  readonly #embedded: boolean;
+  #leaving = false;
   #closing = false;
 
-  constructor({ settings, server, count, reusePort, startWorker, log, fallback }: OutpostParts) {
+  constructor({ settings, dataFolder, server, count, reusePort, startWorker, log, fallback, say }: OutpostParts) {
     this.#log = log;
+    this.#say = say;
+    this.#embedded = server.socket !== undefined;
     const enabled = !(settings.disableEmbeddedOutpost && server.socket);
-    if (enabled) this.control = this.#openControl(server, settings.data, fallback !== undefined);
+    if (enabled) this.control = this.#openControl(server, dataFolder, fallback !== undefined);
     else this.#configured.resolve();
     const { logLevel, logHttpHeaders, timeouts, listen, outpost } = settings;
     this.#start = {
@@ -111,7 +123,25 @@ export class Outpost {
     return this.workers.metrics(await this.#gauges.snapshot());
   }
 
+  /** How it is; spoken of on the listener for metrics. */
+  health(): Health {
+    const connected = this.control?.up ?? false;
+    const configured = this.control === undefined || this.control.configuration !== undefined;
+    const serving = this.workers.listening && !this.#leaving;
+    // beside the embedded outpost the identity server is reached without a configuration, too
+    const ready = serving && (configured || this.#embedded);
+    const sentence = healthSentence({ connected, configured, serving }, this.#leaving, this.control?.waitingFor);
+    return { ready, connected, configured, serving, sentence };
+  }
+
+  /** From now on nobody should be sent here; who comes is still served. */
+  leave(): void {
+    this.#leaving = true;
+    this.#tell({ kind: 'leaving' });
+  }
+
   async stop(ms: number): Promise<void> {
+    this.leave();
     this.#closing = true;
     await this.workers.drain(ms);
     await this.control?.close();
@@ -134,10 +164,11 @@ export class Outpost {
     for (const signOut of signOuts.live()) messages.push({ kind: 'signed-out', signOut });
     if (configuration) messages.push({ kind: 'configure', ...configuration });
     messages.push({ kind: 'link', up: this.control.up });
+    if (this.#leaving) messages.push({ kind: 'leaving' });
     return messages;
   }
 
-  #openControl(server: BackChannelOptions, dataFolder: string, certificates: boolean): Control {
+  #openControl(server: BackChannelOptions, dataFolder: string | undefined, certificates: boolean): Control {
     const control: Control = new Control({
       server,
       dataFolder,
@@ -145,6 +176,7 @@ export class Outpost {
       log: this.#log,
       listener: {
         onConfiguration: (configuration) => {
+          if (!this.#embedded) this.#log.level = levelFor(configuration.outpost, this.#log.level);
           this.#tell({ kind: 'configure', ...configuration });
           this.#gauges.updated(configuration.outpost.name, control.instance, Date.now() / 1000);
           this.#gauges.connection(configuration.outpost.name, control.instance, control.up);
@@ -154,8 +186,14 @@ export class Outpost {
         onSessionEnd: (sid) => this.#tell({ kind: 'session-ended', sid }),
         onLink: (up) => {
           this.#tell({ kind: 'link', up });
-          const name = control.configuration?.outpost.name;
-          if (name !== undefined) this.#gauges.connection(name, control.instance, up);
+          const { outpost, providers } = control.configuration ?? {};
+          if (outpost !== undefined) this.#gauges.connection(outpost.name, control.instance, up);
+          if (up) this.#say?.(connectedSentence(server.base, outpost?.name, providers?.length ?? 0));
+          else this.#say?.('The connection to the identity server is lost. Whoever is signed in notices nothing.');
+        },
+        onWaiting: (sentence) => {
+          this.#log.warn(sentence);
+          this.#say?.(`waiting for the identity server: ${sentence}`);
         },
       },
     });

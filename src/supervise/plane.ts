@@ -4,6 +4,7 @@ import { DataPlane } from '../outpost/data-plane.ts';
 import { DEFAULT_LIMITS } from '../outpost/proxy/target.ts';
 import { ControlPlaneProxy } from '../outpost/proxy/control-plane.ts';
 import { openBackChannel } from './back-channel.ts';
+import { levelFor } from './log-level.ts';
 import { rarely } from './problems.ts';
 import type { MakePlane } from './worker.ts';
 
@@ -46,13 +47,17 @@ export function planeMaker(log: Logger): MakePlane {
       onProblem: rarely((problem) => tell({ kind: 'problem', problem }), QUIET_MS),
     });
     return {
-      configure: (outpost, providers) => plane.configure(outpost, providers),
+      configure: (outpost, providers) => {
+        if (!server.socket) log.level = levelFor(outpost, log.level);
+        plane.configure(outpost, providers);
+      },
       applyEvents: (batch) => plane.applyEvents(batch),
       endedByPublishedInstruction: (sid) => plane.endedByPublishedInstruction(sid),
       signOut: (report, at) => plane.signOut(report, at),
       setLink: (now) => {
         up = now;
       },
+      leave: () => plane.leave(),
       trusts: (address) => plane.trusts(address),
       handle: (req, res) => plane.handle(req, res),
       mayUpgrade: (req) =>

@@ -1,24 +1,20 @@
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { processLog } from '../outpost/process-log.ts';
-import type { ProcessLog } from '../outpost/process-log.ts';
 import type { Settings } from '../settings/settings.ts';
 import { announcement } from './announce.ts';
 import { openBackChannel } from './back-channel.ts';
-import { localPair } from './channel.ts';
 import { keepControlPlane, runControlPlaneHere } from './control-plane.ts';
 import type { ControlPlane, RunControlPlane } from './control-plane.ts';
-import { forkModule, moduleUrl } from './fork.ts';
-import type { Running } from './keeper.ts';
+import { STARTING } from './health.ts';
 import { lockDataFolder } from './lock.ts';
-import type { FromWorker, ToWorker } from './messages.ts';
 import { openMetricsServers } from './metrics-server.ts';
 import { fallbackCertificate, watchFallback } from './fallback-certificate.ts';
 import type { MakeCertificate } from './fallback-certificate.ts';
 import { controlPlaneStart, embeddedServer, httpPort, Outpost } from './outpost.ts';
 import { probePorts } from './ports.ts';
 import { makeRuntime } from './runtime-folder.ts';
-import { runWorker } from './worker.ts';
+import { untilSignal } from './signals.ts';
+import { workersOf } from './start-workers.ts';
 
 /** A demo that was started. */
 export interface StartedDemo {
@@ -49,8 +45,6 @@ export interface ServeOptions {
 /** How long requests under way may take to end when everything stops, ms. */
 const DRAIN_MS = 10_000;
 const STOP_MS = 5000;
-/** More workers than this bring little beside a control plane on the same machine. */
-const DEFAULT_WORKERS = 2;
 
 /**
  * `gatehouse serve`: the identity server and its embedded outpost, until a signal ends it.
@@ -67,7 +61,10 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     await probePorts(settings.listen.http, 'GATEHOUSE_LISTEN__HTTP');
     await probePorts(settings.listen.https, 'GATEHOUSE_LISTEN__HTTPS');
     let outpost: Outpost | undefined;
-    const metrics = await openMetricsServers(settings.listen.metrics, async () => (await outpost?.metrics()) ?? '');
+    const metrics = await openMetricsServers(settings.listen.metrics, {
+      metrics: async () => (await outpost?.metrics()) ?? '',
+      health: () => outpost?.health() ?? STARTING,
+    });
     closers.push(() => metrics.forEach((server) => server.close().closeAllConnections()));
     const runtime = makeRuntime(settings.data);
     closers.push(() => runtime.remove());
@@ -79,21 +76,18 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     const { log } = logging;
     outpost = new Outpost({
       settings,
+      dataFolder: settings.data,
       server,
-      count: inOne ? 1 : (settings.workers ?? 0) || Math.min(DEFAULT_WORKERS, availableParallelism()),
-      reusePort: !inOne,
-      startWorker: inOne
-        ? () => workerHere(logging)
-        : () => forkModule(options.workerModule ?? moduleUrl('supervise/worker-main')),
+      ...workersOf(inOne ? 0 : settings.workers || undefined, logging, options.workerModule),
       fallback: fallback?.pair,
       log,
     });
     const { workers, control } = outpost;
     closers.push(() => workers.kill());
-    if (make) {
+    if (make && fallback) {
       const failed = (error: Error) =>
         log.error({ error: error.message }, 'the self-signed certificate cannot be made anew');
-      closers.push(watchFallback(settings.data, make, (pair) => outpost?.setFallback(pair), failed));
+      closers.push(watchFallback(settings.data, fallback.pair, make, (pair) => outpost?.setFallback(pair), failed));
     }
     await outpost.start(); // before the server, whose news must not be overwritten by what an earlier run kept
     const onReady = () => control?.start();
@@ -101,10 +95,10 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
       ? runControlPlaneHere(options.runControlPlane!, start, onReady, log)
       : keepControlPlane(start, onReady, log, options.controlPlaneModule);
     closers.push(() => controlPlane.kill());
-    const ended = untilSignal(
-      () => void control?.refresh(),
-      (error) => log.fatal(error, 'an unexpected error'),
-    );
+    const ended = untilSignal({
+      onRefresh: () => void control?.refresh(),
+      onError: (error) => log.fatal(error, 'an unexpected error'),
+    });
 
     let demo: StartedDemo | undefined;
     const up = bringUp({ settings, options, controlPlane, outpost, server, demoToken: start.demoToken }).then(
@@ -155,34 +149,4 @@ async function startDemo(settings: Settings, options: ServeOptions, server: Part
   } finally {
     await channel.close();
   }
-}
-
-/** A worker inside this process, on the same kind of line. */
-function workerHere({ log }: ProcessLog): Running<ToWorker, FromWorker> {
-  const { outer, inner, close } = localPair<ToWorker, FromWorker>();
-  import('./plane.ts').then(
-    ({ planeMaker }) => runWorker(inner, planeMaker(log), close),
-    (error: unknown) => {
-      log.fatal(error);
-      close();
-    },
-  );
-  return { channel: outer, pid: undefined, kill: close };
-}
-
-/**
- * @param onRefresh SIGUSR1: fetch the configuration now
- * @returns exit code, when a signal ends the process or an error nobody caught
- */
-function untilSignal(onRefresh: () => void, onError: (error: unknown) => void): Promise<number> {
-  return new Promise((resolve) => {
-    // Not `once`: with Ctrl-C under npm the signal comes twice, from the terminal and from npm.
-    process.on('SIGTERM', () => resolve(0));
-    process.on('SIGINT', () => resolve(0));
-    process.on('SIGUSR1', onRefresh);
-    process.once('uncaughtException', (error) => {
-      onError(error);
-      resolve(1);
-    });
-  });
 }

@@ -12,7 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { connect, createSecureContext } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
-import { makeCertificate } from '../server/certificates/make.ts';
+import { makeCertificate } from '../certificates/make.ts';
 import { headers, PREFACE, reset, SETTINGS } from '../../test/harness/http2-frames.ts';
 import type { Handlers } from './listener.ts';
 import { createTlsListener } from './tls-listener.ts';

@@ -26,6 +26,7 @@ function worker() {
     endedByPublishedInstruction: (sid) => void done.push(`ended ${sid}`),
     signOut: ({ sid }, at) => void done.push(`sign-out ${sid} ${at}`),
     setLink: (up) => void done.push(`link ${up}`),
+    leave: () => void done.push('leave'),
     trusts: () => false,
     handle: () => undefined,
     mayUpgrade: () => false,

@@ -22,6 +22,8 @@ export interface Plane {
   /** @param at epoch ms */
   signOut(report: SignOutReport, at: number): void;
   setLink(up: boolean): void;
+  /** its ping says that nobody should be sent here */
+  leave(): void;
   /** whether a peer of this address may say whom it speaks for */
   trusts(address: string): boolean;
   handle(req: IncomingMessage, res: ServerResponse): void;
@@ -124,6 +126,8 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
         return plane?.signOut(message.signOut.report, message.signOut.at);
       case 'link':
         return plane?.setLink(message.up);
+      case 'leaving':
+        return plane?.leave();
       case 'measure':
         plane?.flush();
         return channel.send({ kind: 'measured', id: message.id, snapshot: await metrics.snapshot() });

@@ -44,6 +44,11 @@ export class Workers {
     return this.#whenReady.promise;
   }
 
+  /** whether any worker listens */
+  get listening(): boolean {
+    return this.#ready.size > 0;
+  }
+
   /** process ids; empty with everything in one process */
   get pids(): number[] {
     return this.#keepers.map((keeper) => keeper.pid).filter((pid) => pid !== undefined);

@@ -25,6 +25,14 @@ export interface ApplicationOptions {
   /** more provider fields */
   provider?: Json;
   name?: string;
+  /** false: no outpost serves it yet */
+  embedded?: boolean;
+}
+
+/** An outpost of its own, and what it needs to know. */
+export interface OutpostAccount {
+  pk: string;
+  token: string;
 }
 
 export interface Application {
@@ -72,7 +80,7 @@ export class Provision {
   removeMember = (group: string, user: number): Promise<Json> =>
     this.api.post(`core/groups/${group}/remove_user/`, { pk: user });
 
-  /** Makes provider, application and bindings and gives the provider to the embedded outpost. */
+  /** Makes provider, application and bindings and gives the provider to the embedded outpost, unless told otherwise. */
   async application(options: ApplicationOptions): Promise<Application> {
     const name = options.name ?? options.slug;
     const provider = await this.api.post('providers/proxy/', {
@@ -90,7 +98,7 @@ export class Provision {
     let order = 0;
     for (const group of options.groups ?? []) await this.#bind(application, { group }, order++);
     for (const user of options.users ?? []) await this.#bind(application, { user }, order++);
-    await this.assign(pk);
+    if (options.embedded !== false) await this.assign(pk);
     return { pk: String(application['pk']), slug: options.slug, provider: pk };
   }
 
@@ -110,6 +118,13 @@ export class Provision {
 
   #bind(application: Json, whom: Json, order: number): Promise<Json> {
     return this.api.post('policies/bindings/', { target: String(application['pk']), order, ...whom });
+  }
+
+  /** Makes an outpost of its own. @param providers at least one */
+  async outpost(name: string, providers: readonly number[], config: Json = {}): Promise<OutpostAccount> {
+    const outpost = await this.api.post('outposts/instances/', { name, type: 'proxy', providers, config });
+    const { key } = await this.api.get(`core/tokens/${String(outpost['token_identifier'])}/view_key/`);
+    return { pk: String(outpost['pk']), token: String(key) };
   }
 
   embedded = (): Promise<Json> =>

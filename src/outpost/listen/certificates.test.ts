@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { SecureContext } from 'node:tls';
-import { makeCertificate } from '../../server/certificates/make.ts';
+import { makeCertificate } from '../../certificates/make.ts';
 import { CertificateChoice } from './certificates.ts';
 import type { Certificates } from './certificates.ts';
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { certificateTag } from '../../contract/extension.ts';
-import { makeCertificate } from '../certificates/make.ts';
+import { makeCertificate } from '../../certificates/make.ts';
 import type { Api, Flows } from './server.test-helper.ts';
 import { EMBEDDED_TOKEN, flows, startApi } from './server.test-helper.ts';
 import { decode, decodePage, strict } from './strict.test-helper.ts';

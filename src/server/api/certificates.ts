@@ -152,7 +152,7 @@ export const certificateRoutes =
       },
       async (request) => {
         const sent = request.body;
-        const { makeCertificate } = await import('../certificates/make.ts'); // seldom used, and not small
+        const { makeCertificate } = await import('../../certificates/make.ts'); // seldom used, and not small
         const made = await makeCertificate({
           commonName: sent.common_name,
           names: names(sent.subject_alt_name ?? ''),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Certificates } from '../../outpost/listen/certificates.ts';
-import { makeCertificate } from '../../server/certificates/make.ts';
+import { makeCertificate } from '../../certificates/make.ts';
 import { certificateTag } from '../../contract/extension.ts';
 import { fetchCertificates } from './certificates.ts';
 

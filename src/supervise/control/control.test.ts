@@ -277,12 +277,14 @@ describe('Control', () => {
       events: [] as IdentityEventBatch[],
       ended: [] as string[],
       link: [] as boolean[],
+      waiting: [] as string[],
     };
     const listener: ControlListener = {
       onConfiguration: ({ providers }) => void seen.configurations.push(providers.map((p) => p.name).join()),
       onEvents: (batch) => void seen.events.push(batch),
       onSessionEnd: (sid) => void seen.ended.push(sid),
       onLink: (up) => void seen.link.push(up),
+      onWaiting: (sentence) => void seen.waiting.push(sentence),
     };
     const options: BackChannelOptions = { base: `http://127.0.0.1:${port}/`, token: 'tok', verifyTls: true };
     const made = new Control({

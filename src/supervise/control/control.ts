@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { DEFAULT_ACCESS_TOKEN_VALIDITY } from '../../contract/api.ts';
+import { CodedError } from '../../contract/errors.ts';
 import type { IdentityEventBatch, SignOutReport } from '../../contract/extension.ts';
 import type { Certificates } from '../../outpost/listen/certificates.ts';
 import { openBackChannel } from '../back-channel.ts';
@@ -16,6 +17,7 @@ import { fetchConfiguration, reportProblem, reportSignOut } from './rest.ts';
 import type { Configuration } from './rest.ts';
 import { SealedFile } from './sealed-file.ts';
 import { SignOuts } from './sign-outs.ts';
+import { explainUnreached } from './unreached.ts';
 
 /** What the workers are to know, as it comes in. */
 export interface ControlListener {
@@ -23,6 +25,8 @@ export interface ControlListener {
   onEvents(batch: IdentityEventBatch): void;
   onSessionEnd(sid: string): void;
   onLink(up: boolean): void;
+  /** the server cannot be asked: why, and what to do; told once for each reason */
+  onWaiting(sentence: string): void;
 }
 
 /** What outlives this process: enough to serve everybody who is signed in while the server is away. */
@@ -35,7 +39,8 @@ interface LastKnownGood {
 
 export interface ControlOptions {
   server: BackChannelOptions;
-  dataFolder: string;
+  /** what outlives this process is kept below; undefined = nothing is */
+  dataFolder: string | undefined;
   listener: ControlListener;
   log: Logger;
   /** whether the certificates of the providers are wanted */
@@ -61,6 +66,7 @@ export class Control {
   #configuration: Configuration | undefined;
   #link: ControlLink | undefined;
   #up = false;
+  #waitingFor: string | undefined;
   #refreshing: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
@@ -68,7 +74,7 @@ export class Control {
 
   constructor(options: ControlOptions) {
     this.#options = options;
-    const folder = path.join(options.dataFolder, 'outpost');
+    const folder = options.dataFolder === undefined ? undefined : path.join(options.dataFolder, 'outpost');
     this.#backChannel = openBackChannel(options.server);
     this.#file = new SealedFile(folder, 'last-known-good.jwe');
     const tell = (report: SignOutReport) => reportSignOut(this.#backChannel.fetch, report);
@@ -83,6 +89,11 @@ export class Control {
 
   get up(): boolean {
     return this.#up;
+  }
+
+  /** Why the server does not answer, as a sentence for a person. */
+  get waitingFor(): string | undefined {
+    return this.#waitingFor;
   }
 
   /** Every identity event a worker must know. */
@@ -148,6 +159,7 @@ export class Control {
       const next = { ...fetched, certificates: await this.#certificates(fetched.providers) };
       if (this.#closed) return;
       this.#backoff.reset();
+      this.#waitingFor = undefined;
       this.#configuration = next;
       listener.onConfiguration(next);
       this.#save();
@@ -155,10 +167,22 @@ export class Control {
       this.#schedule(refreshInterval(next.outpost.refresh_interval_s));
     } catch (error) {
       if (this.#closed) return;
-      const level = this.#backoff.failures > 3 ? 'warn' : 'debug'; // at start the server may just not be there yet
-      log[level]({ error: (error as Error).message }, 'the configuration cannot be fetched; the last one stays in use');
+      this.#explain(error);
       this.#schedule(this.#backoff.next());
     }
+  }
+
+  /** Says what is in the way of a configuration. Beside the server everything heals by itself, and quickly. */
+  #explain(error: unknown): void {
+    const { server, log, listener } = this.#options;
+    const message = error instanceof CodedError ? error.message : String((error as Error).message);
+    const level = this.#backoff.failures > 3 ? 'warn' : 'debug'; // at start the server may just not be there yet
+    log[level]({ error: message }, 'the configuration cannot be fetched; the last one stays in use');
+    if (server.socket) return;
+    const sentence = explainUnreached(error, server);
+    if (sentence === this.#waitingFor) return;
+    this.#waitingFor = sentence;
+    listener.onWaiting(sentence);
   }
 
   /** Without HTTPS nobody would see them. */

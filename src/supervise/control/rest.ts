@@ -116,7 +116,7 @@ export async function getJson(fetch: typeof globalThis.fetch, address: string): 
   const answer = await fetch(address);
   if (!answer.ok) {
     await answer.body?.cancel();
-    throw new UnexpectedAnswer(address, answer.status);
+    throw new UnexpectedAnswer(address, answer.status, answer.headers.get('location'));
   }
   return answer.json();
 }

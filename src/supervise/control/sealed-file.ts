@@ -12,23 +12,26 @@ const KEY_BYTES = 32;
  * it, not from the outpost's token, so that a rotated token does not make the copy unreadable.
  */
 export class SealedFile<T> {
-  readonly #file: string;
+  /** undefined = nothing is kept */
+  readonly #file: string | undefined;
   readonly #key: Uint8Array;
   #writing: Promise<void> = Promise.resolve();
   #next: T | undefined;
 
   /**
-   * @param folder is made if need be (0700)
+   * @param folder is made if need be (0700); undefined = there is none: nothing is kept, and nothing found
    * @param name file name; values of one name do not open under another
    * @throws CodedError `data-folder-unwritable` when the key can be neither read nor made
    */
-  constructor(folder: string, name: string) {
-    this.#file = path.join(folder, name);
-    this.#key = new Uint8Array(hkdfSync('sha256', folderKey(folder), '', `gatehouse file ${name}`, 32));
+  constructor(folder: string | undefined, name: string) {
+    this.#file = folder === undefined ? undefined : path.join(folder, name);
+    const key = folder === undefined ? randomBytes(KEY_BYTES) : folderKey(folder);
+    this.#key = new Uint8Array(hkdfSync('sha256', key, '', `gatehouse file ${name}`, 32));
   }
 
   /** @returns the value, or `undefined` when there is none that this key opens */
   async read(): Promise<T | undefined> {
+    if (this.#file === undefined) return undefined;
     try {
       const { plaintext } = await compactDecrypt(readFileSync(this.#file, 'utf8'), this.#key, {
         keyManagementAlgorithms: ['dir'],
@@ -52,7 +55,7 @@ export class SealedFile<T> {
 
   async #flush(): Promise<void> {
     const value = this.#next;
-    if (value === undefined) return;
+    if (value === undefined || this.#file === undefined) return;
     this.#next = undefined;
     const sealed = await new CompactEncrypt(Buffer.from(JSON.stringify(value)))
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })

@@ -1,6 +1,6 @@
 /**
- * Makes self-signed certificates. Imports nothing of the project: the command line also lends it to the supervisor, for
- * the certificate that is shown where no other fits.
+ * Makes self-signed certificates: for the server's REST interface, and, lent by the command line, for the supervisor, where
+ * no other certificate fits. Imports nothing of the project, and is loaded only when a certificate is to be made.
  */
 import 'reflect-metadata';
 import { randomBytes, webcrypto } from 'node:crypto';
