@@ -10,6 +10,7 @@ import { bootstrap } from './bootstrap/first-start.ts';
 import { openContext } from './context.ts';
 import type { Change, ServerContext } from './context.ts';
 import { createProvider } from './proxy-provider/providers.ts';
+import type { Expressions } from './expressions/types.ts';
 import type { ProviderInput } from './proxy-provider/providers.ts';
 
 export const EMBEDDED_TOKEN = 'embedded-boot-token';
@@ -22,11 +23,12 @@ export interface TestServer extends AsyncDisposable {
   protect(name: string, over?: Partial<ProviderInput>): ReturnType<typeof protect>;
 }
 
-export async function testServer(over: Partial<Settings> = {}): Promise<TestServer> {
+/** @param expressions instead of Python */
+export async function testServer(over: Partial<Settings> = {}, expressions?: Expressions): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-server-'));
   const log = pino({ level: 'silent' });
   const settings = testSettings(folder, over);
-  const ctx = await openContext({ settings, log, embeddedToken: EMBEDDED_TOKEN, httpPort: 9000 });
+  const ctx = await openContext({ settings, log, embeddedToken: EMBEDDED_TOKEN, httpPort: 9000, expressions });
   const setupToken = await bootstrap(ctx);
   return {
     ctx,

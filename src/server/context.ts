@@ -12,6 +12,8 @@ import type { Actor, AuditAction, AuditEntry } from './events/audit.ts';
 import { appendIdentity, ensureEpoch } from './events/identity-log.ts';
 import type { IdentityChange } from './events/identity-log.ts';
 import { OutpostHub } from './outposts/hub.ts';
+import { openExpressions } from './expressions/expressions.ts';
+import type { Expressions } from './expressions/types.ts';
 import type { IssueAccessToken } from './proxy-provider/issue.ts';
 import { openDatabase } from './storage/database.ts';
 import type { Db, Tx } from './storage/database.ts';
@@ -32,6 +34,8 @@ export interface ServerContext {
   readonly baseAddress: BaseAddress;
   /** boot secret of the embedded outpost; valid as bearer token on internal calls only */
   readonly embeddedToken: string;
+  /** Python for scope mappings; nothing runs before the first expression comes */
+  readonly expressions: Expressions;
   /** boot secret that acts as the first administrator, on internal calls only; only with `--demo` */
   readonly demoToken: string | undefined;
   /** set by the OpenID Provider when it registers */
@@ -73,6 +77,8 @@ export interface ContextOptions {
   demoToken?: string | undefined;
   /** public port, for the address used until a better one is known */
   httpPort: number;
+  /** instead of the real one, in tests */
+  expressions?: Expressions | undefined;
 }
 
 /**
@@ -90,6 +96,7 @@ export async function openContext(options: ContextOptions): Promise<ServerContex
     const hub = new OutpostHub(db, log);
     const baseAddress = await openBaseAddress(db, settings, options.httpPort);
     const sessions = new SessionStore(db, log);
+    const expressions = options.expressions ?? openExpressions({ log });
     const context: ServerContext = {
       db,
       keyring,
@@ -100,11 +107,13 @@ export async function openContext(options: ContextOptions): Promise<ServerContex
       hub,
       baseAddress,
       embeddedToken,
+      expressions,
       demoToken: options.demoToken,
       tokens: { issue: undefined },
       change: changes(raw, { keyring, installation, hub, baseAddress }),
       close: async () => {
         await hub.close();
+        await expressions.close();
         await raw.destroy();
       },
     };

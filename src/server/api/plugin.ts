@@ -19,6 +19,7 @@ import { gatehouseRoutes } from './gatehouse.ts';
 import { groupRoutes } from './groups.ts';
 import { outpostConfigRoutes } from './outpost-config.ts';
 import { outpostRoutes } from './outposts.ts';
+import { propertyMappingRoutes } from './property-mappings.ts';
 import { providerSettingsRoutes } from './provider-settings.ts';
 import { proxyProviderRoutes } from './proxy-providers.ts';
 import { rootConfigRoutes } from './root-config.ts';
@@ -51,6 +52,7 @@ export function apiPlugin(ctx: ServerContext): FastifyPluginAsync {
     domainApplicationRoutes(ctx),
     flowRoutes(ctx),
     scopeMappingRoutes(ctx),
+    propertyMappingRoutes(ctx),
     certificateRoutes(ctx),
     eventRoutes(ctx),
     gatehouseRoutes(ctx),

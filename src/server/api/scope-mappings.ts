@@ -1,39 +1,48 @@
-/** `/propertymappings/provider/scope/`: the built-in scope mappings, read-only (spec/server.md 4). */
+/** `/propertymappings/provider/scope/` (spec/server.md 4 and 10). */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerContext } from '../context.ts';
-import type { ScopeMappingRow } from '../storage/rows.ts';
+import {
+  checkExpression,
+  createMapping,
+  deleteMapping,
+  mappingByUuid,
+  mappingForChange,
+  updateMapping,
+} from '../proxy-provider/custom-mappings.ts';
+import type { MappingInput } from '../proxy-provider/custom-mappings.ts';
+import { actor } from './authenticate.ts';
 import { notFound } from './errors.ts';
-import { byUuid, flag, repeatable, uuidOut } from './fields.ts';
+import { byUuid, flag, repeatable } from './fields.ts';
 import { search } from './filters.ts';
 import { listQuery, ordering, pageOf, pageOfQuery } from './list.ts';
-import { operation } from './operation.ts';
+import { scopeMapping, ScopeMapping } from './objects/scope-mapping.ts';
+import { noContent, operation } from './operation.ts';
+import { defined, writable } from './validation.ts';
 
-const ScopeMapping = z.strictObject({
-  pk: uuidOut,
-  managed: z.string().nullable(),
-  name: z.string(),
-  expression: z.string(),
-  component: z.string(),
-  verbose_name: z.string(),
-  verbose_name_plural: z.string(),
-  meta_model_name: z.string(),
-  scope_name: z.string(),
-  description: z.string(),
-});
+const body = writable(
+  {
+    // the mark of what the program itself keeps up to date; ours are built in
+    managed: z
+      .union([z.null(), z.literal('').transform(() => null)], {
+        error: 'Only built-in mappings are managed. Leave it out.',
+      })
+      .optional(),
+    name: z.string().trim().min(1).max(1000),
+    expression: z.string().refine((text) => text.trim() !== '', { error: 'This field may not be blank.' }),
+    scope_name: z.string().min(1).max(1000),
+    description: z.string().max(4000).optional(),
+  },
+  ['pk', 'component', 'verbose_name', 'verbose_name_plural', 'meta_model_name'],
+);
 
-const scopeMapping = (row: ScopeMappingRow): z.output<typeof ScopeMapping> => ({
-  pk: row.uuid,
-  managed: row.managed,
-  name: row.name,
-  expression: row.expression,
-  component: 'ak-property-mapping-provider-scope-form',
-  verbose_name: 'Scope Mapping',
-  verbose_name_plural: 'Scope Mappings',
-  meta_model_name: 'authentik_providers_oauth2.scopemapping',
-  scope_name: row.scope_name,
-  description: row.description,
-});
+type Sent = z.output<typeof body.partial>;
+
+/** What our services take: without the key that says nothing. */
+const input = <T extends Sent>(sent: T) => {
+  const { managed: _, ...rest } = sent;
+  return defined(rest);
+};
 
 const query = listQuery({
   scope_name: z.string().optional(),
@@ -45,6 +54,8 @@ const query = listQuery({
 export const scopeMappingRoutes =
   (ctx: ServerContext): FastifyPluginAsyncZod =>
   async (app) => {
+    const one = '/propertymappings/provider/scope/:uuid/';
+
     app.get(
       '/propertymappings/provider/scope/',
       {
@@ -71,8 +82,24 @@ export const scopeMappingRoutes =
       },
     );
 
+    app.post(
+      '/propertymappings/provider/scope/',
+      {
+        schema: {
+          body: body.full,
+          ...operation('propertymappings_provider_scope_create', 'Create a scope mapping', { 201: ScopeMapping }),
+        },
+      },
+      async (request, reply) => {
+        const sent = input(request.body);
+        await checkExpression(ctx.expressions, sent.expression);
+        const row = await ctx.change((tx) => createMapping(tx, sent), actor(request));
+        return reply.code(201).send(scopeMapping(row));
+      },
+    );
+
     app.get(
-      '/propertymappings/provider/scope/:uuid/',
+      one,
       {
         schema: {
           params: byUuid,
@@ -80,13 +107,55 @@ export const scopeMappingRoutes =
         },
       },
       async (request) => {
-        const row = await ctx.db
-          .selectFrom('scope_mapping')
-          .where('uuid', '=', request.params.uuid.toLowerCase())
-          .selectAll()
-          .executeTakeFirst();
+        const row = await mappingByUuid(ctx.db, request.params.uuid);
         if (!row) throw notFound();
         return scopeMapping(row);
+      },
+    );
+
+    const update = async (uuid: string, patch: Partial<MappingInput>, by: ReturnType<typeof actor>) => {
+      await mappingForChange(ctx.db, uuid); // before Python is asked anything
+      await checkExpression(ctx.expressions, patch.expression);
+      return scopeMapping(await ctx.change((tx) => updateMapping(tx, uuid, patch), by));
+    };
+
+    app.put(
+      one,
+      {
+        schema: {
+          params: byUuid,
+          body: body.full,
+          ...operation('propertymappings_provider_scope_update', 'Change a scope mapping', { 200: ScopeMapping }),
+        },
+      },
+      async (request) => update(request.params.uuid, input(request.body), actor(request)),
+    );
+
+    app.patch(
+      one,
+      {
+        schema: {
+          params: byUuid,
+          body: body.partial,
+          ...operation('propertymappings_provider_scope_partial_update', 'Change a scope mapping in part', {
+            200: ScopeMapping,
+          }),
+        },
+      },
+      async (request) => update(request.params.uuid, input(request.body), actor(request)),
+    );
+
+    app.delete(
+      one,
+      {
+        schema: {
+          params: byUuid,
+          ...operation('propertymappings_provider_scope_destroy', 'Delete a scope mapping', { 204: noContent }),
+        },
+      },
+      async (request, reply) => {
+        await ctx.change((tx) => deleteMapping(tx, request.params.uuid), actor(request));
+        return reply.code(204).send();
       },
     );
   };

@@ -10,6 +10,7 @@ import type { Settings } from '../../settings/settings.ts';
 import { bootstrap } from '../bootstrap/first-start.ts';
 import { openContext } from '../context.ts';
 import type { ServerContext } from '../context.ts';
+import type { Expressions } from '../expressions/types.ts';
 import { enforceLink } from '../link.ts';
 import { apiPlugin } from './plugin.ts';
 
@@ -64,7 +65,8 @@ const settings = (data: string, webPath: string): Settings => ({
   logHttpHeaders: [],
 });
 
-export async function startApi(webPath = '/'): Promise<Api> {
+/** @param expressions instead of Python */
+export async function startApi(webPath = '/', expressions?: Expressions): Promise<Api> {
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-api-'));
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const ctx = await openContext({
@@ -72,6 +74,7 @@ export async function startApi(webPath = '/'): Promise<Api> {
     log,
     embeddedToken: EMBEDDED_TOKEN,
     httpPort: 9000,
+    expressions,
   });
   await bootstrap(ctx);
   const loggerInstance: FastifyBaseLogger = log;

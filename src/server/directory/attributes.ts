@@ -26,10 +26,12 @@ export function deepMerge(base: Attributes, over: Readonly<Attributes>): Attribu
 /** What a person has in effect: all groups, ancestors included, by name ascending, then their own. */
 export async function mergedAttributes(db: Db, user: UserRow): Promise<Attributes> {
   const groups = await allGroups(db, user.id);
-  return [...groups, user].reduce<Attributes>((merged, { attributes }) => {
-    const over = parse(attributes);
-    return deepMerge(withoutRespelt(merged, over), over);
-  }, {});
+  return [...groups, user].reduce<Attributes>((merged, { attributes }) => mergeAttributes(merged, parse(attributes)), {});
+}
+
+/** As {@link deepMerge}, for attributes as a whole: they may hold headers. */
+export function mergeAttributes(base: Attributes, over: Readonly<Attributes>): Attributes {
+  return deepMerge(withoutRespelt(base, over), over);
 }
 
 /** Names of headers mean the same in every spelling: the later source's takes the place of an earlier one's. */
@@ -66,4 +68,4 @@ function parse(text: string): Attributes {
   return isObject(value) ? value : {};
 }
 
-const isObject = (v: unknown): v is Attributes => typeof v === 'object' && v !== null && !Array.isArray(v);
+export const isObject = (v: unknown): v is Attributes => typeof v === 'object' && v !== null && !Array.isArray(v);

@@ -76,6 +76,7 @@ const MODELS = {
   domainapplication: 'gatehouse.domainapplication',
   policybinding: 'authentik_policies.policybinding',
   proxyprovider: 'authentik_providers_proxy.proxyprovider',
+  scopemapping: 'authentik_providers_oauth2.scopemapping',
   outpost: 'authentik_outposts.outpost',
   certificatekeypair: 'authentik_crypto.certificatekeypair',
 } as const;

@@ -49,8 +49,8 @@ export async function acceptedAccessToken(
 }
 
 /** What a token made from this one depends on (directory/credentials.ts): it must not outlive it. */
-export function madeFrom({ sid, uid, credential, grantId, expires, authTime, amr }: AcceptedToken) {
-  return { sid, authTime, amr, notAfter: expires, credential: credential ?? uid, grantId: grantId ?? uid };
+export function madeFrom({ sid, uid, credential, grantId, expires, authTime, amr, clientIp }: AcceptedToken) {
+  return { sid, authTime, amr, clientIp, notAfter: expires, credential: credential ?? uid, grantId: grantId ?? uid };
 }
 
 /** Handles that end what is made from this token, for outposts. */

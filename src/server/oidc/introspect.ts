@@ -9,10 +9,12 @@ import { endCredential } from '../directory/credentials.ts';
 import { readCursor } from '../events/identity-log.ts';
 import { formOf } from '../flows/forms.ts';
 import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
+import type { EvaluatedScopes } from '../proxy-provider/evaluate-scopes.ts';
 import { tokenExtension } from '../proxy-provider/person-headers.ts';
 import { acceptedAccessToken, handlesOf, madeFrom } from './accepted.ts';
 import type { AcceptedToken } from './accepted.ts';
 import { deleteArtefact, findArtefact } from './artefacts.ts';
+import { askerOf } from './asker.ts';
 import type { Client } from './clients.ts';
 import { authenticatedClient, presentedCredentials } from './clients.ts';
 import { baseOf, issuerOf } from './issuer.ts';
@@ -37,17 +39,18 @@ export function introspectionRoutes(ctx: ServerContext, scope: FastifyInstance):
       return reply.send({ active: false, ...(extension ? { gatehouse: refusal } : {}) });
     }
     // As they are now and at this application: another one's entitlements mean nothing here
-    const claims = await evaluateScopes(ctx.db, {
+    const evaluated = await evaluateScopes(ctx, {
       ...client,
       user,
       scopes,
       attributes: extension ? 'none' : accepted.attributes,
+      asker: () => askerOf(ctx, accepted.sid, accepted.clientIp),
     });
-    const gatehouse = extension ? await extensionOf(ctx, request, client, accepted, cursor) : undefined;
+    const gatehouse = extension ? await extensionOf(ctx, request, client, accepted, evaluated, cursor) : undefined;
     // Whoever ended it meanwhile did not find the token made of it; that one nobody gets
     if (extension && (await accept()) === undefined) return reply.send({ active: false });
     return reply.send({
-      ...claims,
+      ...evaluated.claims,
       ...protocolClaims(accepted.claims),
       active: true,
       scope: scopes.join(' '),
@@ -78,6 +81,7 @@ async function extensionOf(
   request: FastifyRequest,
   client: Client,
   accepted: AcceptedToken,
+  evaluated: EvaluatedScopes,
   cursor: Awaited<ReturnType<typeof readCursor>>,
 ): Promise<IntrospectionExtension> {
   const { accessToken } = await issueTokens(ctx, {
@@ -87,9 +91,10 @@ async function extensionOf(
     issuer: issuerOf(baseOf(ctx, request), client.application.slug),
     scopes: accepted.scopes,
     extension: true,
+    evaluated,
   });
   return {
-    ...(await tokenExtension(ctx.db, client.provider, accepted.user, cursor)),
+    ...(await tokenExtension(ctx.db, client.provider, accepted.user, evaluated.attributes, cursor)),
     credentials: handlesOf(accepted),
     access_token: accessToken,
   };

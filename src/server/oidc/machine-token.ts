@@ -66,6 +66,7 @@ export async function sendMachineToken(
     user,
     issuer: issuerOf(baseOf(ctx, request), client.application.slug),
     scopes,
+    clientIp: address,
     extension: extension || !(proven || (await servedElsewhere(ctx, client))),
   });
   // Whoever ended the credential meanwhile found no token to end
@@ -84,7 +85,12 @@ export async function sendMachineToken(
     expires_in: tokens.expiresIn,
     id_token: tokens.idToken,
     ...(extension
-      ? { gatehouse: { ...(await tokenExtension(ctx.db, client.provider, user, cursor)), credentials } }
+      ? {
+          gatehouse: {
+            ...(await tokenExtension(ctx.db, client.provider, user, tokens.attributes, cursor)),
+            credentials,
+          },
+        }
       : {}),
   });
 }

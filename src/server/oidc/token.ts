@@ -89,7 +89,9 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
       expires_in: tokens.expiresIn,
       id_token: tokens.idToken,
       ...(refresh_token === undefined ? {} : { refresh_token }),
-      ...(extension ? { gatehouse: await tokenExtension(ctx.db, client.provider, user, cursor) } : {}),
+      ...(extension
+        ? { gatehouse: await tokenExtension(ctx.db, client.provider, user, tokens.attributes, cursor) }
+        : {}),
     });
   });
 }

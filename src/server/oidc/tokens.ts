@@ -5,10 +5,12 @@ import type { JWTPayload } from 'jose';
 import { signingKeys } from '../bootstrap/signing-keys.ts';
 import type { SigningKey } from '../bootstrap/signing-keys.ts';
 import type { ServerContext } from '../context.ts';
+import type { Attributes } from '../directory/attributes.ts';
 import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
 import type { IssueRequest } from '../proxy-provider/issue.ts';
 import { accessTokenSeconds } from '../proxy-provider/providers.ts';
 import { findArtefact, saveArtefact } from './artefacts.ts';
+import { askerOf } from './asker.ts';
 import type { Client } from './clients.ts';
 import { clientById } from './clients.ts';
 import { acceptedIssuers } from './issuer.ts';
@@ -20,6 +22,8 @@ export const ACCESS_TOKEN = 'AccessToken';
 /** What is remembered of one: userinfo must not tell what the token was made without. */
 interface AccessTokenPayload {
   attributes?: 'filtered' | 'none';
+  /** of the machine it was made for */
+  clientIp?: string | undefined;
 }
 
 export interface TokenRequest extends IssueRequest {
@@ -34,6 +38,8 @@ export interface IssuedTokens {
   expiresIn: number;
   /** by which the access token is remembered */
   uid: string;
+  /** in effect for headers, see EvaluatedScopes; for {@link tokenExtension} only */
+  attributes: Attributes;
 }
 
 /** Issues an access token and the ID token beside it, and remembers the access token as alive. */
@@ -41,18 +47,22 @@ export async function issueTokens(ctx: ServerContext, request: TokenRequest): Pr
   const { provider, application, user, scopes, sid } = request;
   const [key] = await keysOf(ctx);
   if (key === undefined) throw new TypeError('there is no signing key: bootstrap makes one');
-  const now = Math.floor(Date.now() / 1000);
-  const longest = Math.floor((request.notAfter ?? Infinity) / 1000) - now;
-  const expiresIn = Math.max(0, Math.min(accessTokenSeconds(provider), longest));
   const attributes = request.extension ? 'none' : 'filtered';
-  const claims: JWTPayload = {
-    ...(await evaluateScopes(ctx.db, {
+  const evaluated =
+    request.evaluated ??
+    (await evaluateScopes(ctx, {
       provider,
       application,
       user,
       scopes,
       attributes,
-    })),
+      asker: () => askerOf(ctx, sid, request.clientIp),
+    }));
+  const now = Math.floor(Date.now() / 1000);
+  const longest = Math.floor((request.notAfter ?? Infinity) / 1000) - now;
+  const expiresIn = Math.max(0, Math.min(accessTokenSeconds(provider), longest));
+  const claims: JWTPayload = {
+    ...evaluated.claims,
     // After the mappings: they add claims, they never replace what the protocol rests on
     iss: request.issuer,
     sub: user.uid,
@@ -70,7 +80,7 @@ export async function issueTokens(ctx: ServerContext, request: TokenRequest): Pr
     new SignJWT(payload).setProtectedHeader({ alg: key.alg, kid: key.kid, typ: 'JWT' }).sign(key.privateKey);
   const accessToken = await sign({ ...claims, azp: provider.client_id, uid, scope: scopes.join(' ') });
   const idToken = await sign({ ...claims, at_hash: halfHash(accessToken) });
-  await saveArtefact(ctx, ACCESS_TOKEN, uid, { attributes } satisfies AccessTokenPayload, {
+  await saveArtefact(ctx, ACCESS_TOKEN, uid, { attributes, clientIp: request.clientIp } satisfies AccessTokenPayload, {
     grantId: request.grantId,
     sid: sid === '' ? undefined : sid,
     clientId: provider.client_id,
@@ -78,7 +88,7 @@ export async function issueTokens(ctx: ServerContext, request: TokenRequest): Pr
     credential: request.credential,
     expires: (now + expiresIn) * 1000,
   });
-  return { accessToken, idToken, expiresIn, uid };
+  return { accessToken, idToken, expiresIn, uid, attributes: evaluated.attributes };
 }
 
 /** OpenID Connect Core 3.1.3.6 */
@@ -140,6 +150,8 @@ export interface LiveToken {
   grantId: string | null;
   credential: string | null;
   attributes: 'filtered' | 'none';
+  /** of the machine it was made for; undefined for a login, whose session knows */
+  clientIp: string | undefined;
 }
 
 /**
@@ -165,7 +177,7 @@ export async function liveAccessToken(
     if (live === undefined || live.user.uid !== sub) return undefined;
   }
   const scope = claims['scope'];
-  const { attributes = 'filtered' } = artefact.payload as AccessTokenPayload;
+  const { attributes = 'filtered', clientIp } = artefact.payload as AccessTokenPayload;
   return {
     client: owner,
     claims,
@@ -174,6 +186,7 @@ export async function liveAccessToken(
     grantId: artefact.grantId,
     credential: artefact.credential,
     attributes,
+    clientIp,
   };
 }
 

@@ -4,6 +4,7 @@ import type { ServerContext } from '../context.ts';
 import { userByUid } from '../directory/users.ts';
 import { formOf, queryOf } from '../flows/forms.ts';
 import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
+import { askerOf } from './asker.ts';
 import { allowOrigin } from './cors.ts';
 import { liveAccessToken } from './tokens.ts';
 
@@ -26,11 +27,13 @@ export function userinfoRoutes(ctx: ServerContext, scope: FastifyInstance): void
       return refuse(reply, 403, 'insufficient_scope', 'The token lacks the scope openid');
     const user = await userByUid(ctx.db, String(live.claims.sub));
     if (user === undefined || user.is_active === 0) return refuse(reply, 401, 'invalid_token', 'The account is gone');
-    const claims = await evaluateScopes(ctx.db, {
+    const { sid } = live.claims;
+    const { claims } = await evaluateScopes(ctx, {
       ...live.client,
       user,
       scopes: live.scopes,
       attributes: live.attributes,
+      asker: () => askerOf(ctx, typeof sid === 'string' ? sid : '', live.clientIp),
     });
     const { nonce } = live.claims;
     return reply

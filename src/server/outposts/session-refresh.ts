@@ -41,7 +41,7 @@ export async function refreshSession(
   if (ctx.tokens.issue === undefined) {
     throw new CodedError('not-ready', 503, 'The server is still starting. Try again in a moment.');
   }
-  const { token } = await ctx.tokens.issue({
+  const { token, attributes } = await ctx.tokens.issue({
     provider,
     application,
     ...login.from,
@@ -51,14 +51,14 @@ export async function refreshSession(
   });
   // Whoever ended it meanwhile found no token to end; this one nobody gets
   if ((await find()) === undefined) return { result: 'ended' };
-  const extension = await tokenExtension(ctx.db, provider, login.user, cursor);
+  const extension = await tokenExtension(ctx.db, provider, login.user, attributes, cursor);
   return { result: 'token', access_token: token, gatehouse: { ...extension, ...login.made } };
 }
 
 /** What a session of an outpost rests on. */
 interface Basis {
   user: UserRow;
-  from: Pick<IssueRequest, 'sid' | 'authTime' | 'amr' | 'credential' | 'grantId' | 'notAfter'>;
+  from: Pick<IssueRequest, 'sid' | 'authTime' | 'amr' | 'credential' | 'grantId' | 'notAfter' | 'clientIp'>;
   /** what it has; absent = all of the provider */
   scopes?: readonly string[];
   made: Pick<TokenExtension, 'credentials'>;

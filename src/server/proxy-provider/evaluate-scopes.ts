@@ -1,11 +1,16 @@
-/** The built-in scope mappings, computed (spec/server.md 4.2 and 4.3). */
+/** The claims of scope mappings, built-in ones computed here, others by Python (spec/server.md 4.2 and 4.3). */
 import { entitlementsOf } from '../access/entitlements.ts';
-import { deepMerge, mergedAttributes } from '../directory/attributes.ts';
+import type { ServerContext } from '../context.ts';
+import { deepMerge, isObject, mergeAttributes, mergedAttributes } from '../directory/attributes.ts';
 import type { Attributes } from '../directory/attributes.ts';
 import { directGroups, isSuperuser } from '../directory/membership.ts';
 import type { Db } from '../storage/database.ts';
-import type { ApplicationRow, ProviderRow, UserRow } from '../storage/rows.ts';
+import type { ApplicationRow, ProviderRow, ScopeMappingRow, UserRow } from '../storage/rows.ts';
+import type { Asker } from './expression-facts.ts';
+import { keepGivenNames } from './mapping-headers.ts';
+import { reportProblem } from './mapping-problems.ts';
 import { mappingsOf } from './providers.ts';
+import { runMappings } from './run-mappings.ts';
 
 export interface ScopeRequest {
   provider: ProviderRow;
@@ -17,9 +22,22 @@ export interface ScopeRequest {
    * official outpost needs for headers and Basic; `none`, for our own, which get headers beside the token
    */
   attributes?: 'filtered' | 'none';
+  /** asked for when there are expressions; absent = not known */
+  asker?: (() => Promise<Asker>) | undefined;
+}
+
+export interface EvaluatedScopes {
+  claims: Attributes;
+  /**
+   * all that is in effect for headers and Basic credentials: attributes of groups and the person, and what mappings give
+   * as `ak_proxy.user_attributes`, merged in the published order. For our own outposts, beside the token.
+   */
+  attributes: Attributes;
 }
 
 type Mapping = (db: Db, request: ScopeRequest) => Promise<Attributes> | Attributes;
+
+const PROXY = 'goauthentik.io/providers/proxy/scope-proxy';
 
 const nothing: Mapping = () => ({});
 
@@ -39,10 +57,10 @@ const BUILT_IN: Readonly<Record<string, Mapping>> = {
     const entitlements = await entitlementsOf(db, user, application);
     return { entitlements, roles: entitlements };
   },
-  'goauthentik.io/providers/proxy/scope-proxy': async (db, request) => ({
+  [PROXY]: async (db, { user }) => ({
     ak_proxy: {
-      user_attributes: await proxyAttributes(db, request),
-      is_superuser: await isSuperuser(db, request.user.id),
+      user_attributes: await mergedAttributes(db, user),
+      is_superuser: await isSuperuser(db, user.id),
     },
   }),
 };
@@ -54,26 +72,56 @@ const PROTOCOL_CLAIMS =
   );
 
 /**
- * @returns the claims of the attached mappings whose scope was granted, in the order of scope names, deep-merged
+ * Evaluates the attached mappings whose scope was granted, in the order of scope names, and deep-merges what they give.
+ * Python may be asked, which takes its time: so never within a change, and once for everything a call needs.
  */
-export async function evaluateScopes(db: Db, request: ScopeRequest): Promise<Attributes> {
+export async function evaluateScopes(ctx: ServerContext, request: ScopeRequest): Promise<EvaluatedScopes> {
+  const { db } = ctx;
+  const { provider, application, user, asker, scopes } = request;
+  const mappings = (await mappingsOf(db, provider.id)).filter((mapping) => scopes.includes(mapping.scope_name));
+  const own = mappings.filter((mapping) => mapping.managed === null);
+  const given = await runMappings(ctx, { provider, application, user, scopes, asker }, own);
   let claims: Attributes = {};
-  for (const mapping of await mappingsOf(db, request.provider.id)) {
-    const evaluate = BUILT_IN[mapping.managed ?? ''];
-    if (evaluate !== undefined && request.scopes.includes(mapping.scope_name)) {
-      claims = deepMerge(claims, await evaluate(db, request));
-    }
+  // Kept apart: header names mean the same in every spelling, and who sees them is decided at the end
+  let attributes = mappings.some(({ managed }) => managed === PROXY) ? {} : await mergedAttributes(db, user);
+  for (const mapping of mappings) {
+    const result = mapping.managed === null ? given.get(mapping.uuid) : await BUILT_IN[mapping.managed]?.(db, request);
+    if (result === undefined) continue;
+    const { rest, added } = await parted(ctx, request, mapping, result);
+    claims = deepMerge(claims, rest);
+    attributes = mergeAttributes(attributes, added);
+    if (mapping.managed === null) await keepGivenNames(ctx, mapping.uuid, added);
   }
   for (const name of PROTOCOL_CLAIMS) delete claims[name];
-  return claims;
+  const { ak_proxy } = claims;
+  if (isObject(ak_proxy)) claims['ak_proxy'] = { ...ak_proxy, user_attributes: visible(request, attributes) };
+  return { claims, attributes };
 }
 
-async function proxyAttributes(db: Db, { provider, user, attributes }: ScopeRequest): Promise<Attributes> {
-  if (attributes === 'none') return {};
+/** Takes `ak_proxy.user_attributes` out. What stands in their place and is no object would take everything else along. */
+async function parted(
+  ctx: ServerContext,
+  request: ScopeRequest,
+  mapping: ScopeMappingRow,
+  result: Attributes,
+): Promise<{ rest: Attributes; added: Attributes }> {
+  const { ak_proxy = {}, ...claims } = result;
+  if (!Object.hasOwn(result, 'ak_proxy')) return { rest: claims, added: {} };
+  const { user_attributes = {}, ...proxy } = isObject(ak_proxy) ? ak_proxy : {};
+  if (!isObject(ak_proxy) || !isObject(user_attributes)) {
+    const place = isObject(ak_proxy) ? 'ak_proxy.user_attributes' : 'ak_proxy';
+    const message = `${place} must be a dict; that part is left out.`;
+    await reportProblem(ctx, request, { mapping, kind: place, message, warning: true });
+  }
+  return { rest: { ...claims, ak_proxy: proxy }, added: isObject(user_attributes) ? user_attributes : {} };
+}
+
+/** Which of them go into the token (docs/architecture.md, decision 9). */
+function visible({ provider, attributes: who }: ScopeRequest, attributes: Attributes): Attributes {
+  if (who === 'none') return {};
   const needed = ['additionalHeaders'];
   if (provider.basic_auth_enabled === 1) {
     needed.push(provider.basic_auth_user_attribute, provider.basic_auth_password_attribute);
   }
-  const merged = await mergedAttributes(db, user);
-  return Object.fromEntries(Object.entries(merged).filter(([name]) => needed.includes(name)));
+  return Object.fromEntries(Object.entries(attributes).filter(([name]) => needed.includes(name)));
 }

@@ -1,5 +1,7 @@
 /** The hook through which the OpenID Provider makes tokens for the rest of the server (`ctx.tokens.issue`). */
+import type { Attributes } from '../directory/attributes.ts';
 import type { ApplicationRow, ProviderRow, UserRow } from '../storage/rows.ts';
+import type { EvaluatedScopes } from './evaluate-scopes.ts';
 
 export interface IssueRequest {
   provider: ProviderRow;
@@ -19,7 +21,13 @@ export interface IssueRequest {
   credential?: string | undefined;
   /** epoch ms: it ends then, if not sooner by itself */
   notAfter?: number | undefined;
+  /** of the machine that showed credentials; a browser's is known from its session */
+  clientIp?: string | undefined;
+  /** claims that were evaluated already, for the same person, provider and scopes */
+  evaluated?: EvaluatedScopes | undefined;
 }
 
-/** @returns the signed access token and its life in seconds */
-export type IssueAccessToken = (request: IssueRequest) => Promise<{ token: string; expiresIn: number }>;
+/** @returns the signed access token, its life in seconds, and what is in effect for headers ({@link EvaluatedScopes}) */
+export type IssueAccessToken = (
+  request: IssueRequest,
+) => Promise<{ token: string; expiresIn: number; attributes: Attributes }>;

@@ -3,25 +3,28 @@ import type { Cursor, TokenExtension } from '../../contract/extension.ts';
 import { basicCredentials, foldHeaderName, parseAdditionalHeaders } from '../../contract/headers.ts';
 import { applicationOfProvider } from '../access/applications.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
-import { headerNames, mergedAttributes } from '../directory/attributes.ts';
+import { headerNames } from '../directory/attributes.ts';
 import type { Attributes } from '../directory/attributes.ts';
 import { allGroups } from '../directory/membership.ts';
 import type { Db } from '../storage/database.ts';
 import type { ProviderRow, UserRow } from '../storage/rows.ts';
+import { mappingHeaderNames } from './mapping-headers.ts';
 import { settingsOf } from './providers.ts';
 import { auditSkipped } from './skipped-headers.ts';
 
 /**
  * What goes beside a token: headers, groups that rules name, at domain level which applications the person may open.
+ * @param attributes in effect, as evaluated together with the claims of the token
  * @param cursor read before this is called, else a change in between would be missed
  */
 export async function tokenExtension(
   db: Db,
   provider: ProviderRow,
   user: UserRow,
+  attributes: Attributes,
   cursor: Cursor,
 ): Promise<TokenExtension> {
-  const { headers, problems } = personHeaders(provider, user, await mergedAttributes(db, user));
+  const { headers, problems } = personHeaders(provider, user, attributes);
   if (problems.length > 0) await auditSkipped(db, provider, user, problems);
   return {
     cursor,
@@ -52,7 +55,7 @@ async function openApplications(
 
 /**
  * Basic credentials first, then `additionalHeaders`, of which one named Authorization takes their place.
- * @param attributes of all groups and the person, merged
+ * @param attributes of all groups, the person and mappings, merged
  * @returns the headers, and a sentence per entry that cannot be one
  */
 export function personHeaders(
@@ -73,13 +76,13 @@ export function personHeaders(
 }
 
 /**
- * Folded names of every header some person or group adds: clients may never send them, not even people who have no
+ * Folded names of every header some person, group or mapping adds: clients may never send them, not even people who have no
  * such attribute. `Authorization` stays the client's own where we do not set it.
  */
 export async function operatorHeaderNames(db: Db): Promise<string[]> {
   const people = db.selectFrom('user').select('attributes').where('attributes', 'like', '%additionalHeaders%');
   const groups = db.selectFrom('group_').select('attributes').where('attributes', 'like', '%additionalHeaders%');
-  const names = new Set<string>();
+  const names = new Set<string>(await mappingHeaderNames(db));
   for (const { attributes } of await people.unionAll(groups).execute()) {
     for (const name of headerNames(JSON.parse(attributes) as Attributes)) names.add(name);
   }

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DEFAULT_PROVIDER_SETTINGS } from '../../contract/provider-settings.ts';
+import type { Cursor } from '../../contract/extension.ts';
 import type { AccessRule } from '../../contract/provider-settings.ts';
 import { InvalidInput } from '../../contract/errors.ts';
 import { createBinding } from '../access/bindings.ts';
 import { createEntitlement } from '../access/entitlements.ts';
 import { flowsOf, testServer } from '../context.test-helper.ts';
 import type { ServerContext } from '../context.ts';
+import { mergedAttributes } from '../directory/attributes.ts';
 import { createGroup } from '../directory/groups.ts';
 import { createUser, updateUser } from '../directory/users.ts';
 import { eventsAfter, readCursor } from '../events/identity-log.ts';
+import type { ProviderRow, UserRow } from '../storage/rows.ts';
 import { evaluateScopes } from './evaluate-scopes.ts';
+import type { ScopeRequest } from './evaluate-scopes.ts';
 import { outpostView } from './outpost-view.ts';
 import { operatorHeaderNames, tokenExtension } from './person-headers.ts';
 import {
@@ -35,6 +39,12 @@ const problems = async (work: Promise<unknown>): Promise<Record<string, readonly
     throw error;
   }
 };
+
+const claimsOf = async (ctx: ServerContext, request: ScopeRequest) => (await evaluateScopes(ctx, request)).claims;
+
+/** What goes beside the token of somebody whose attributes are their own and those of their groups. */
+const beside = async (ctx: ServerContext, provider: ProviderRow, user: UserRow, cursor: Cursor) =>
+  tokenExtension(ctx.db, provider, user, await mergedAttributes(ctx.db, user), cursor);
 
 const FORCED = ['ak_proxy', 'email', 'entitlements', 'openid', 'profile'];
 
@@ -212,7 +222,7 @@ describe('evaluateScopes', () => {
     const { ctx, ...request } = await eveAtWiki(server);
     const user = request.eve;
     const scopes = await scopeNames(ctx.db, request.provider.id);
-    assert.deepEqual(await evaluateScopes(ctx.db, { ...request, user, scopes }), {
+    assert.deepEqual(await claimsOf(ctx, { ...request, user, scopes }), {
       ak_proxy: {
         user_attributes: { additionalHeaders: { 'X-Team': 'red', 'X-Nr': 7 }, wiki_pw: 's3cret' },
         is_superuser: true,
@@ -227,12 +237,12 @@ describe('evaluateScopes', () => {
       nickname: 'eve',
       groups: ['editors'],
     });
-    assert.deepEqual(await evaluateScopes(ctx.db, { ...request, user, scopes: ['email'] }), {
+    assert.deepEqual(await claimsOf(ctx, { ...request, user, scopes: ['email'] }), {
       email: 'eve@x.test',
       email_verified: false,
     });
-    assert.deepEqual(await evaluateScopes(ctx.db, { ...request, user, scopes: [] }), {});
-    assert.deepEqual(await evaluateScopes(ctx.db, { ...request, user, scopes: ['ak_proxy'], attributes: 'none' }), {
+    assert.deepEqual(await claimsOf(ctx, { ...request, user, scopes: [] }), {});
+    assert.deepEqual(await claimsOf(ctx, { ...request, user, scopes: ['ak_proxy'], attributes: 'none' }), {
       ak_proxy: { user_attributes: {}, is_superuser: true },
     });
   });
@@ -250,8 +260,8 @@ describe('groups for access rules', () => {
     const rules = [rule(['crew', 'staff']), rule(['staff'])];
     const configured = await ctx.change((tx) => configureProvider(tx, provider.id, { access_rules: rules }));
     const cursor = await readCursor(ctx.db);
-    assert.deepEqual((await tokenExtension(ctx.db, configured, eve, cursor)).rule_groups, ['staff']);
-    assert.deepEqual((await tokenExtension(ctx.db, provider, eve, cursor)).rule_groups, []);
+    assert.deepEqual((await beside(ctx, configured, eve, cursor)).rule_groups, ['staff']);
+    assert.deepEqual((await beside(ctx, provider, eve, cursor)).rule_groups, []);
     const [event] = await eventsAfter(ctx.db, cursor.n - 1, 0);
     assert.equal(event?.kind, 'provider-changed', 'sessions that know of fewer groups are stale');
   });
@@ -285,19 +295,19 @@ describe('headers beside the token', () => {
       ['X-Team', 'red'],
       ['X-Nr', '7'],
     ];
-    assert.deepEqual(await tokenExtension(ctx.db, provider, eve, cursor), {
+    assert.deepEqual(await beside(ctx, provider, eve, cursor), {
       cursor,
       headers: [basic('eve@x.test:s3cret'), ...extra],
       rule_groups: [],
     });
     const off = { ...provider, basic_auth_enabled: 0 };
-    assert.deepEqual((await tokenExtension(ctx.db, off, eve, cursor)).headers, extra);
+    assert.deepEqual((await beside(ctx, off, eve, cursor)).headers, extra);
     const poor = { ...provider, basic_auth_password_attribute: 'none' };
-    assert.deepEqual((await tokenExtension(ctx.db, poor, eve, cursor)).headers[0], basic('eve@x.test:'));
+    assert.deepEqual((await beside(ctx, poor, eve, cursor)).headers[0], basic('eve@x.test:'));
     const own = await ctx.change((tx) =>
       updateUser(tx, eve.id, { attributes: { additionalHeaders: { authorization: 'Token x' } } }),
     );
-    assert.deepEqual((await tokenExtension(ctx.db, provider, own, cursor)).headers, [
+    assert.deepEqual((await beside(ctx, provider, own, cursor)).headers, [
       ['X-Team', 'red'],
       ['authorization', 'Token x'],
     ]);
@@ -315,7 +325,7 @@ describe('additional headers that cannot be sent', () => {
     await ctx.db.updateTable('user').set({ attributes }).where('id', '=', eve.id).execute();
     const changed = { ...eve, attributes };
     for (let i = 0; i < 3; i++) {
-      const { headers } = await tokenExtension(ctx.db, provider, changed, cursor);
+      const { headers } = await beside(ctx, provider, changed, cursor);
       assert.deepEqual(headers.filter(([name]) => name !== 'Authorization'), [['X-Team', 'red'], ['X-Nr', '7']]); // prettier-ignore
     }
     const told = () => ctx.db.selectFrom('event').selectAll().where('app', '=', 'gatehouse.headers').execute();

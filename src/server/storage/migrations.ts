@@ -9,6 +9,7 @@ import { DOMAIN_APPLICATIONS } from './migrations/003-domain-applications.ts';
 import { PROVIDER_SETTINGS } from './migrations/002-provider-settings.ts';
 import { CERTIFICATES } from './migrations/004-certificates.ts';
 import { MACHINE_TO_MACHINE } from './migrations/005-machine-to-machine.ts';
+import { SCOPE_MAPPING_HEADERS } from './migrations/006-scope-mapping-headers.ts';
 import { OUTPOST_CHANGES } from './migrations/007-outpost-changes.ts';
 
 const MIGRATIONS: readonly string[] = [
@@ -17,6 +18,7 @@ const MIGRATIONS: readonly string[] = [
   DOMAIN_APPLICATIONS,
   CERTIFICATES,
   MACHINE_TO_MACHINE,
+  SCOPE_MAPPING_HEADERS,
   OUTPOST_CHANGES,
 ];
 

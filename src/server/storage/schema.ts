@@ -141,6 +141,8 @@ export interface Database {
     description: string;
     expression: string;
   };
+  /** folded names of headers that a mapping adds (`ak_proxy.user_attributes.additionalHeaders`), as far as known */
+  scope_mapping_header: { mapping_uuid: string; name: string };
   /** the built-in flows: stable uuids that providers refer to */
   flow: { uuid: string; slug: string; name: string; title: string; designation: string; authentication: string };
 

@@ -1,0 +1,111 @@
+/** Runs the scope mappings that administrators wrote, for one person at one provider (spec/server.md 4.3). */
+import type { ServerContext } from '../context.ts';
+import type { Attributes } from '../directory/attributes.ts';
+import type { ExpressionContext, ExpressionResult, LogLine } from '../expressions/types.ts';
+import type { ApplicationRow, ProviderRow, ScopeMappingRow, UserRow } from '../storage/rows.ts';
+import { contextOf, findUser, objFacts } from './expression-facts.ts';
+import type { Asker } from './expression-facts.ts';
+import { reportProblem, withoutValues } from './mapping-problems.ts';
+import { Turns } from './turns.ts';
+
+export interface MappingRun {
+  provider: ProviderRow;
+  application: ApplicationRow;
+  user: UserRow;
+  scopes: readonly string[];
+  asker: (() => Promise<Asker>) | undefined;
+}
+
+/** JSON bytes that all mappings together may add: tokens travel in headers. */
+const MAX_RESULTS = 32_768;
+/**
+ * Evaluations of one person that wait for each other. Everybody shares one Python: whoever repeats a call in a loop must
+ * not take it from others, whose claims would be missing then.
+ */
+const MAX_WAITING = 20;
+
+const turns = new WeakMap<ServerContext, Turns<number>>();
+
+/**
+ * Evaluates each mapping once. What fails is told and left out.
+ * @param mappings in the order their results are merged
+ * @returns what they gave, by uuid
+ */
+export async function runMappings(
+  ctx: ServerContext,
+  run: MappingRun,
+  mappings: readonly ScopeMappingRow[],
+): Promise<Map<string, Attributes>> {
+  const given = new Map<string, Attributes>();
+  if (mappings.length === 0) return given; // nothing is asked of Python, which may not even have been started
+  const queue = turns.get(ctx) ?? new Turns<number>(MAX_WAITING);
+  turns.set(ctx, queue);
+  const context = await contextOf(ctx.db, { ...run, asker: await run.asker?.() });
+  const results = await queue.take(run.user.id, () =>
+    Promise.all(mappings.map((mapping) => evaluate(ctx, context, mapping))),
+  );
+  let left = MAX_RESULTS;
+  for (const [i, mapping] of mappings.entries()) {
+    const result = results?.[i] ?? TOO_MANY;
+    writeLog(ctx, mapping, run, result.log, context);
+    if (!result.ok) {
+      const { kind, message, line } = result.error;
+      await reportProblem(ctx, run, { mapping, kind, line, message: withoutValues(message, context) });
+      continue;
+    }
+    const { value } = result;
+    if (value === null) continue;
+    const size = Buffer.byteLength(JSON.stringify(value));
+    if (typeof value !== 'object' || Array.isArray(value)) {
+      const message = `It must return a dict or None, and returned ${Array.isArray(value) ? 'a list' : `a ${typeof value}`}.`;
+      await reportProblem(ctx, run, { mapping, kind: 'type', message, warning: true });
+    } else if (size > left) {
+      const message = `What it returned has ${size} bytes; all mappings of a provider together may return ${MAX_RESULTS}.`;
+      await reportProblem(ctx, run, { mapping, kind: 'size', message });
+    } else {
+      left -= size;
+      given.set(mapping.uuid, value as Attributes);
+    }
+  }
+  return given;
+}
+
+/** One mapping, once. `ask` looks for other people while it runs. */
+export function evaluate(
+  ctx: ServerContext,
+  context: ExpressionContext,
+  mapping: ScopeMappingRow,
+): Promise<ExpressionResult> {
+  return ctx.expressions.evaluate({
+    name: mapping.name,
+    expression: mapping.expression,
+    context: { ...context, obj: objFacts(mapping) },
+    ask: (question) => findUser(ctx.db, question),
+  });
+}
+
+const TOO_MANY: ExpressionResult = {
+  ok: false,
+  error: { kind: 'unavailable', message: 'Too many calls for this person are waiting.' },
+  log: [],
+  messages: [],
+  milliseconds: 0,
+};
+
+const LEVELS = { debug: 'debug', info: 'info', warning: 'warn', error: 'error' } as const;
+
+function writeLog(
+  ctx: ServerContext,
+  mapping: ScopeMappingRow,
+  { user, provider }: MappingRun,
+  lines: readonly LogLine[],
+  context: ExpressionContext,
+): void {
+  for (const { level, event, fields } of lines) {
+    const said = Object.entries(fields).map(([name, text]) => [name, withoutValues(text, context)]);
+    ctx.log[LEVELS[level]](
+      { mapping: mapping.name, provider: provider.name, user: user.username, fields: Object.fromEntries(said) },
+      withoutValues(event, context),
+    );
+  }
+}
