@@ -182,6 +182,7 @@ describe('conventions of the REST API', () => {
       'policies/bindings/',
       'flows/instances/',
       'propertymappings/provider/scope/',
+      'propertymappings/all/',
       'events/events/',
       'gatehouse/capabilities/',
     ];

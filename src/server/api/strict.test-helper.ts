@@ -55,6 +55,17 @@ const object =
     }
   };
 
+const propertyMapping = {
+  pk: uuid,
+  managed: nullable(text),
+  name: text,
+  expression: text,
+  component: one('ak-property-mapping-provider-scope-form'),
+  verbose_name: one('Scope Mapping'),
+  verbose_name_plural: text,
+  meta_model_name: text,
+};
+
 const page = (item: Check): Check =>
   object({
     pagination: object({
@@ -407,17 +418,16 @@ export const strict = {
     denied_action: one('message_continue'),
     authentication: one('none', 'require_authenticated', 'require_unauthenticated', 'require_superuser'),
   }),
-  scopeMapping: object({
-    pk: uuid,
-    managed: nullable(text),
-    name: text,
-    expression: text,
-    component: one('ak-property-mapping-provider-scope-form'),
-    verbose_name: one('Scope Mapping'),
-    verbose_name_plural: text,
-    meta_model_name: text,
-    scope_name: text,
-    description: text,
+  propertyMapping: object(propertyMapping),
+  scopeMapping: object({ ...propertyMapping, scope_name: text, description: text }),
+  /** beside the published `result` and `successful` what only we say */
+  propertyMappingTest: object({
+    result: text,
+    successful: bool,
+    line: nullable(int),
+    milliseconds: is('a number', (v) => typeof v === 'number'),
+    log: list(object({ level: text, event: text, fields: json })),
+    messages: list(text),
   }),
   event: object({
     pk: uuid,
