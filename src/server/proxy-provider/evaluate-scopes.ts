@@ -83,18 +83,22 @@ export async function evaluateScopes(ctx: ServerContext, request: ScopeRequest):
   const given = await runMappings(ctx, { provider, application, user, scopes, asker }, own);
   let claims: Attributes = {};
   // Kept apart: header names mean the same in every spelling, and who sees them is decided at the end
-  let attributes = mappings.some(({ managed }) => managed === PROXY) ? {} : await mergedAttributes(db, user);
+  let added: Attributes | undefined;
   for (const mapping of mappings) {
     const result = mapping.managed === null ? given.get(mapping.uuid) : await BUILT_IN[mapping.managed]?.(db, request);
     if (result === undefined) continue;
-    const { rest, added } = await parted(ctx, request, mapping, result);
-    claims = deepMerge(claims, rest);
-    attributes = mergeAttributes(attributes, added);
-    if (mapping.managed === null) await keepGivenNames(ctx, mapping.uuid, added);
+    const parts = await parted(ctx, request, mapping, result);
+    claims = deepMerge(claims, parts.claims);
+    if (parts.attributes === undefined) continue;
+    added = mergeAttributes(added ?? {}, parts.attributes);
+    if (mapping.managed === null) await keepGivenNames(ctx, mapping.uuid, parts.attributes);
   }
   for (const name of PROTOCOL_CLAIMS) delete claims[name];
-  const { ak_proxy } = claims;
-  if (isObject(ak_proxy)) claims['ak_proxy'] = { ...ak_proxy, user_attributes: visible(request, attributes) };
+  if (added !== undefined) {
+    claims = deepMerge(claims, { ak_proxy: { user_attributes: visible(request, added) } });
+  }
+  const complete = mappings.some(({ managed }) => managed === PROXY);
+  const attributes = complete ? (added ?? {}) : mergeAttributes(await mergedAttributes(db, user), added ?? {});
   return { claims, attributes };
 }
 
@@ -104,16 +108,19 @@ async function parted(
   request: ScopeRequest,
   mapping: ScopeMappingRow,
   result: Attributes,
-): Promise<{ rest: Attributes; added: Attributes }> {
-  const { ak_proxy = {}, ...claims } = result;
-  if (!Object.hasOwn(result, 'ak_proxy')) return { rest: claims, added: {} };
-  const { user_attributes = {}, ...proxy } = isObject(ak_proxy) ? ak_proxy : {};
-  if (!isObject(ak_proxy) || !isObject(user_attributes)) {
+): Promise<{ claims: Attributes; attributes: Attributes | undefined }> {
+  const { ak_proxy, ...claims } = result;
+  if (ak_proxy === undefined) return { claims: result, attributes: undefined };
+  const { user_attributes, ...proxy } = isObject(ak_proxy) ? ak_proxy : {};
+  if (!isObject(ak_proxy) || !(user_attributes === undefined || isObject(user_attributes))) {
     const place = isObject(ak_proxy) ? 'ak_proxy.user_attributes' : 'ak_proxy';
     const message = `${place} must be a dict; that part is left out.`;
     await reportProblem(ctx, request, { mapping, kind: place, message, warning: true });
   }
-  return { rest: { ...claims, ak_proxy: proxy }, added: isObject(user_attributes) ? user_attributes : {} };
+  return {
+    claims: isObject(ak_proxy) ? { ...claims, ak_proxy: proxy } : claims,
+    attributes: isObject(user_attributes) ? user_attributes : undefined,
+  };
 }
 
 /** Which of them go into the token (docs/architecture.md, decision 9). */

@@ -117,6 +117,10 @@ describe('mappings that administrators write', () => {
       is_superuser: false,
       user_attributes: { wiki_pw: 's3cret!', wiki_user: 'eve-w', additionalHeaders: { 'X-Tier': 'gold', x_own: 'b' } },
     });
+    const alone = await s.evaluate('filtered', ['headers']);
+    const own = { wiki_user: 'eve-w', additionalHeaders: { 'X-Tier': 'gold', x_own: 'b' } };
+    assert.deepEqual(alone.claims, { ak_proxy: { user_attributes: own } }, 'not those of a scope that was not granted');
+    assert.equal(alone.attributes['wiki_pw'], 's3cret!');
     await s.ctx.change((tx) => deleteMapping(tx, s.mappings[0]?.uuid ?? ''));
     assert.deepEqual(await operatorHeaderNames(s.ctx.db), ['x-own'], 'the person still has it');
   });
@@ -179,6 +183,18 @@ describe('mappings that administrators write', () => {
     const { claims } = await s.evaluate();
     assert.deepEqual([Object.hasOwn(claims, 'big'), Object.hasOwn(claims, 'b')], [true, false]);
     assert.match((await events(s.ctx))[0]?.message ?? '', /32768/);
+  });
+
+  it('are left out when Python does not come to them in time', async (t) => {
+    const going = Promise.withResolvers<null>();
+    await using s = await scene({ late: () => going.promise });
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const evaluated = s.evaluate();
+    while (s.python.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    t.mock.timers.tick(8000);
+    assert.equal((await evaluated).claims['name'], 'Eve');
+    going.resolve(null);
+    assert.match((await events(s.ctx))[0]?.message ?? '', /took too long/);
   });
 
   it('run outside of changes: others can write meanwhile', async () => {

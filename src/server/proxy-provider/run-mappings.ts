@@ -23,6 +23,8 @@ const MAX_RESULTS = 32_768;
  * not take it from others, whose claims would be missing then.
  */
 const MAX_WAITING = 20;
+/** Outposts wait 10 s for a token; a login without these claims is better than none. */
+const PATIENCE_MS = 8000;
 
 const turns = new WeakMap<ServerContext, Turns<number>>();
 
@@ -41,12 +43,12 @@ export async function runMappings(
   const queue = turns.get(ctx) ?? new Turns<number>(MAX_WAITING);
   turns.set(ctx, queue);
   const context = await contextOf(ctx.db, { ...run, asker: await run.asker?.() });
-  const results = await queue.take(run.user.id, () =>
-    Promise.all(mappings.map((mapping) => evaluate(ctx, context, mapping))),
-  );
+  const work = queue.take(run.user.id, () => Promise.all(mappings.map((mapping) => evaluate(ctx, context, mapping))));
+  const results = await soon(work);
   let left = MAX_RESULTS;
   for (const [i, mapping] of mappings.entries()) {
-    const result = results?.[i] ?? TOO_MANY;
+    const result =
+      results === 'late' ? unavailable('Python took too long to come to it.') : (results?.[i] ?? unavailable(TOO_MANY));
     writeLog(ctx, mapping, run, result.log, context);
     if (!result.ok) {
       const { kind, message, line } = result.error;
@@ -84,13 +86,26 @@ export function evaluate(
   });
 }
 
-const TOO_MANY: ExpressionResult = {
+/** @returns what the work gives, or `late`; it goes on then, and keeps its turn until it is done */
+async function soon<T>(work: Promise<T>): Promise<T | 'late'> {
+  const { promise, resolve } = Promise.withResolvers<'late'>();
+  const timer = setTimeout(() => resolve('late'), PATIENCE_MS);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const TOO_MANY = 'Too many calls for this person are waiting.';
+
+const unavailable = (message: string): ExpressionResult => ({
   ok: false,
-  error: { kind: 'unavailable', message: 'Too many calls for this person are waiting.' },
+  error: { kind: 'unavailable', message },
   log: [],
   messages: [],
   milliseconds: 0,
-};
+});
 
 const LEVELS = { debug: 'debug', info: 'info', warning: 'warn', error: 'error' } as const;
 
