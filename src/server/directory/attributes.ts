@@ -26,7 +26,10 @@ export function deepMerge(base: Attributes, over: Readonly<Attributes>): Attribu
 /** What a person has in effect: all groups, ancestors included, by name ascending, then their own. */
 export async function mergedAttributes(db: Db, user: UserRow): Promise<Attributes> {
   const groups = await allGroups(db, user.id);
-  return [...groups, user].reduce<Attributes>((merged, { attributes }) => mergeAttributes(merged, parse(attributes)), {});
+  return [...groups, user].reduce<Attributes>(
+    (merged, { attributes }) => mergeAttributes(merged, parse(attributes)),
+    {},
+  );
 }
 
 /** As {@link deepMerge}, for attributes as a whole: they may hold headers. */
