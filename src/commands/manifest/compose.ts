@@ -20,7 +20,7 @@ export function composeManifest(values: ManifestValues): string {
   });
 }
 
-export function outpostService(values: ManifestValues): YamlObject {
+function outpostService(values: ManifestValues): YamlObject {
   const { name, image, host, hostBrowser, insecure, token, docker } = values;
   return {
     image: literal(image),
@@ -33,11 +33,21 @@ export function outpostService(values: ManifestValues): YamlObject {
       ...(hostBrowser === '' ? {} : { AUTHENTIK_HOST_BROWSER: literal(hostBrowser) }),
     },
     ...(docker.mapPorts ? { ports: [`${PORTS.http}:${PORTS.http}`, `${PORTS.https}:${PORTS.https}`] } : {}),
-    ...(docker.network === undefined ? {} : { networks: [docker.network] }),
+    ...(docker.network === undefined ? {} : { networks: [literal(docker.network)] }),
+    healthcheck,
     volumes: [`data:${DATA}`],
     labels: { 'io.goauthentik.outpost-uuid': values.uuid, ...traefikLabels(values), ...literals(docker.labels) },
   };
 }
+
+/** Asks the process itself; its images say the same. */
+export const healthcheck: YamlObject = {
+  test: ['CMD', 'node', '/app/dist/main.js', 'healthcheck'],
+  interval: '10s',
+  timeout: '5s',
+  start_period: '30s',
+  retries: 6,
+};
 
 /** What any of our containers may do: nothing but listen, and write into its data folder. */
 export const HARDENED: YamlObject = {
