@@ -23,8 +23,9 @@ export interface Fetched {
 export class ConfigurationSource {
   readonly #fetch: typeof globalThis.fetch;
   readonly #onUnreadable: (problem: string) => void;
-  /** whether the server speaks the extension; undefined = to be found out */
-  #ours: boolean | undefined;
+  /** whether the server speaks the extension, as far as is known */
+  #ours = false;
+  #probed = false;
   /** position of what was fetched last; empty = everything is wanted */
   #cursor = '';
 
@@ -39,12 +40,12 @@ export class ConfigurationSource {
 
   /** Whether the server is known to speak the extension. */
   get ours(): boolean {
-    return this.#ours === true;
+    return this.#ours;
   }
 
   /** The next fetch asks anew whom it talks to: the server may have been replaced. */
   probeAgain(): void {
-    this.#ours = undefined;
+    this.#probed = false;
   }
 
   /** The next fetch brings everything. */
@@ -58,7 +59,7 @@ export class ConfigurationSource {
    * @throws CodedError, UnexpectedAnswer or a network error; then the last configuration stays in use as a whole
    */
   async fetch(known: readonly ProxyOutpostConfig[]): Promise<Fetched> {
-    this.#ours ??= await this.#probe();
+    if (!this.#probed) await this.#probe();
     const fetched = this.#ours ? await this.#fetchNews(known) : undefined;
     if (fetched !== undefined) return fetched;
     const { outpost, providers } = await fetchConfiguration(this.#fetch, known, this.#onUnreadable);
@@ -66,12 +67,13 @@ export class ConfigurationSource {
     return { outpost, providers: kept, told: kept };
   }
 
-  async #probe(): Promise<boolean> {
+  async #probe(): Promise<void> {
     const address = 'api/v3/root/config/';
     const answer = await this.#fetch(address);
     await answer.body?.cancel();
-    if (!answer.ok) throw new UnexpectedAnswer(address, answer.status);
-    return answer.headers.has(EXTENSION_HEADER);
+    if (!answer.ok) throw new UnexpectedAnswer(address, answer.status, answer.headers.get('location'));
+    this.#ours = answer.headers.has(EXTENSION_HEADER);
+    this.#probed = true;
   }
 
   /** @returns undefined when this server knows nothing of it, after all */
