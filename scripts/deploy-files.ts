@@ -69,9 +69,17 @@ export function withFiles(page: string, read: (file: string) => string): string 
   return page.replace(SHOWN, (_, before: string, file: string, after: string) => before + read(file).trimEnd() + after);
 }
 
-export const GUIDES = ['nginx', 'ingress-nginx', 'traefik', 'caddy', 'envoy', 'haproxy'].map(
-  (name) => `docs/guides/${name}.md`,
-);
+export const GUIDES = [
+  'nginx',
+  'ingress-nginx',
+  'traefik',
+  'caddy',
+  'envoy',
+  'haproxy',
+  'docker',
+  'kubernetes',
+  'systemd',
+].map((name) => `docs/guides/${name}.md`);
 
 if (import.meta.main) {
   for (const [file, text] of deployFiles()) {
