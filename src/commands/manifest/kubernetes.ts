@@ -98,17 +98,11 @@ function deployment(values: ManifestValues): YamlObject {
               resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { memory: '512Mi' } },
             },
           ],
-          volumes: [
-            SCRATCH,
-            {
-              about: new Comment(
-                'What a pod keeps: the configuration for a start without the server, and sign-outs not yet told. It may',
-                'be lost with the pod.',
-              ),
-              name: 'data',
-              emptyDir: {},
-            },
-          ],
+          kept: new Comment(
+            'What a pod keeps in "data": the configuration for a start without the server, and sign-outs not yet told. It',
+            'may be lost with the pod.',
+          ),
+          volumes: [SCRATCH, { name: 'data', emptyDir: {} }],
         },
       },
     },

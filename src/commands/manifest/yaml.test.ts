@@ -63,7 +63,7 @@ ports:
     port: 9443
 command:
   - serve
-  - "--x"
+  - '--x'
 nested:
   - - a
   - []

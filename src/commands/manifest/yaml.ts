@@ -1,6 +1,6 @@
 /**
- * Writes YAML (1.2, block style) of plain data. Every text that could be read as anything else is quoted with JSON's
- * escapes, which YAML's double quotes share, so that whatever stands in it stays text (security rule K).
+ * Writes YAML (1.2, block style) of plain data. Every text that could be read as anything else is quoted, with JSON's
+ * escapes where it needs any, which YAML's double quotes share: whatever stands in it stays text (security rule K).
  */
 
 export type Yaml = string | number | boolean | null | Comment | readonly Yaml[] | YamlObject;
@@ -22,14 +22,18 @@ export class Comment {
 const PLAIN = /^[A-Za-z/][A-Za-z0-9_./-]*$/;
 const NOT_PLAIN = /^(?:true|false|yes|no|on|off|y|n|null|nan|inf)$/i;
 
-const text = (value: string): string =>
-  PLAIN.test(value) && !NOT_PLAIN.test(value)
-    ? value
-    : // beyond ASCII as well: there are line ends and invisible characters among those that JSON leaves as they are
-      JSON.stringify(value).replaceAll(
-        /[^ -~]/g,
-        (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-      );
+/** Between single quotes nothing has a meaning but they themselves. */
+const PRINTED = /^[ -&(-~]*$/;
+
+function text(value: string): string {
+  if (PLAIN.test(value) && !NOT_PLAIN.test(value)) return value;
+  if (PRINTED.test(value)) return `'${value}'`;
+  // beyond ASCII as well: there are line ends and invisible characters among those that JSON leaves as they are
+  return JSON.stringify(value).replaceAll(
+    /[^ -~]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
 
 /**
  * @param value entries that are undefined are left out
