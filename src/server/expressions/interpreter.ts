@@ -87,13 +87,10 @@ export async function startInterpreter(folder: string, wall: Wall): Promise<Inte
       environment['JsvError_Check'] = (value: unknown) => (value === marker ? 1 : 0);
       wall.guard(environment);
       void (async () => {
-        try {
-          const instance = await WebAssembly.instantiate(compiled, imports);
-          started.resolve(instance.exports);
-          done(instance, compiled);
-        } catch (error) {
-          started.reject(error);
-        }
+        // when it fails, the process ends with what is thrown
+        const instance = await WebAssembly.instantiate(compiled, imports);
+        started.resolve(instance.exports);
+        done(instance, compiled);
       })();
       return {};
     },

@@ -70,9 +70,17 @@ function isolation(): Promise<string[]> {
   return wrapper;
 }
 
+/**
+ * The command that starts a module of this folder with everything that keeps it from the system.
+ * @param main the module
+ */
+export async function isolated(main: string): Promise<string[]> {
+  return [...(await isolation()), process.execPath, ...NODE_OPTIONS, main, PYODIDE];
+}
+
 /** Starts it. It says `ready` when it takes calls. */
 export async function startPython(events: PythonEvents): Promise<PythonProcess> {
-  const [command = '', ...options] = [...(await isolation()), process.execPath, ...NODE_OPTIONS, MAIN, PYODIDE];
+  const [command = '', ...options] = await isolated(MAIN);
   const child = spawn(command, options, { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
   const pipe = child.stdio[3] as Duplex;
   const reader = new FrameReader(MAX_FROM_PYTHON);
