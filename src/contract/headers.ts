@@ -159,12 +159,18 @@ export function headerValue(text: string): string {
 
 /**
  * Joins a list, with the published separator unless told otherwise. A separator inside a name is written as in an
- * address (`%7C`, `%2C`), so one name never reads as two.
+ * address (`%7C`, `%2C`), so one name never reads as two; so are control characters (`%01`), since without them a name
+ * would read as another.
  */
 export function joinList(names: readonly string[], separator: '|' | ',' = '|'): string {
-  const written = separator === '|' ? '%7C' : '%2C';
-  return names.map((n) => (n.includes(separator) ? n.replaceAll(separator, written) : n)).join(separator);
+  const written = WRITTEN[separator];
+  return names.map((name) => name.replace(written, asInAddress)).join(separator);
 }
+
+const WRITTEN = { '|': /[|\u0000-\u0008\u000a-\u001f\u007f]/g, ',': /[,\u0000-\u0008\u000a-\u001f\u007f]/g };
+
+/** @param c below U+0080 */
+const asInAddress = (c: string) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 
 /** `x-test-HEADER` -> `X-Test-Header`, as the published outpost writes names. */
 export function canonicalCase(name: string): string {
