@@ -76,11 +76,7 @@ export const credentialSwitches: readonly Switch[] = [
     edits: [
       edit('outpost/identify/credentials/failure-limit.ts', 'const keys = keysOf(attempt);', 'const keys: Keys = [];'),
       // the server counts as well, and either would do for one application
-      edit(
-        'server/oidc/wrong-credentials.ts',
-        'if (wait === 0) for (const { window } of windows) window.tried.add(digest);',
-        '',
-      ),
+      edit('server/oidc/wrong-credentials.ts', 'for (const { tried } of windows) tried.add(digest);', ''),
     ],
     noticed: ['M7'],
   },
