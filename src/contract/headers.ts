@@ -148,11 +148,15 @@ export function basicCredentials(user: unknown, password: unknown, email: string
   return ['Authorization', `Basic ${Buffer.from(pair).toString('base64')}`];
 }
 
+/** What nearly every value is, tokens too: one look is enough. */
+const PRINTABLE = /^[\u0020-\u007e]*$/;
+
 /**
  * Makes text safe as a header value on Node, which takes latin-1 only: UTF-8 bytes read as latin-1
  * (spec/outpost.md 26), control characters removed.
  */
 export function headerValue(text: string): string {
+  if (PRINTABLE.test(text)) return text;
   const clean = CONTROL.test(text) ? text.replace(new RegExp(CONTROL, 'g'), '') : text;
   return /[^\u0000-\u007f]/.test(clean) ? Buffer.from(clean, 'utf8').toString('latin1') : clean;
 }
