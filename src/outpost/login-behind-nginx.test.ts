@@ -113,15 +113,31 @@ describe('login behind nginx', () => {
     assert.ok(!(headers['set-cookie'] ?? []).some((c) => /^authentik_proxy_[0-9a-f]{8}=ey/.test(c)));
   });
 
-  it('works once per callback', async () => {
-    const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/x');
-    const cookies = outpost.cookieHeader();
-    const callback = outpost.server.login(begun.headers.location ?? '');
-    await outpost.browse(callback);
-    const url = new URL(callback);
-    const replay = await outpost.send(url.pathname + url.search, { accept: 'text/html', ...cookies });
-    assert.equal(replay.status, 502);
-    assert.match(replay.body, /login-failed/);
+  it('works once per callback: with a code that was used it starts over once, then explains', async () => {
+    let begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/x');
+    for (const round of [0, 1]) {
+      const cookies = outpost.cookieHeader();
+      const callback = outpost.server.login(begun.headers.location ?? '');
+      const first = await outpost.browse(callback);
+      assert.equal(first.headers.location, 'http://app.test/x');
+      outpost.jar.clear();
+      const url = new URL(callback);
+      const replay = await outpost.send(url.pathname + url.search, { accept: 'text/html', ...cookies });
+      const given = replay.headers['set-cookie'] ?? [];
+      assert.ok(!given.some((c) => /^authentik_proxy_[0-9a-f]{8}=ey/.test(c)), 'no session');
+      if (round === 1) {
+        assert.equal(replay.status, 502);
+        assert.match(replay.body, /login-failed/);
+        break;
+      }
+      assert.equal(replay.status, 302);
+      assert.ok(replay.headers.location?.startsWith(`${BASE}/application/o/authorize/`));
+      for (const line of given) {
+        const [pair = ''] = line.split(';');
+        outpost.jar.set(pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1));
+      }
+      begun = replay;
+    }
   });
 
   it('shows a page for access_denied and for other errors, never a loop', async () => {

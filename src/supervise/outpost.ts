@@ -175,10 +175,9 @@ export class Outpost {
       certificates,
       log: this.#log,
       listener: {
-        onConfiguration: (configuration, change) => {
+        onConfiguration: (configuration) => {
           if (!this.#embedded) this.#log.level = levelFor(configuration.outpost, this.#log.level);
-          if (change === 'everything') this.#tell({ kind: 'configure', ...configuration });
-          else if (change) this.#tell({ kind: 'reconfigure', outpost: configuration.outpost, change });
+          this.#tell({ kind: 'configure', ...configuration });
           this.#gauges.updated(configuration.outpost.name, control.instance, Date.now() / 1000);
           this.#gauges.connection(configuration.outpost.name, control.instance, control.up);
           this.#configured.resolve();

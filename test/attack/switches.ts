@@ -1,7 +1,6 @@
 /** Protections that can be broken one at a time. */
 import type { Switch } from './support/switch.ts';
 import { credentialSwitches } from './switches-credentials.ts';
-import { madeSwitches } from './switches-made.ts';
 import { requestSwitches } from './switches-requests.ts';
 import { ruleSwitches } from './switches-rules.ts';
 import { sessionSwitches } from './switches-sessions.ts';
@@ -11,5 +10,4 @@ export const switches: readonly Switch[] = [
   ...ruleSwitches,
   ...sessionSwitches,
   ...credentialSwitches,
-  ...madeSwitches,
 ];

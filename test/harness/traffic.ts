@@ -5,8 +5,8 @@ export interface TrafficOptions {
   origin: string;
   /** Host header of the application */
   host: string;
-  /** Cookie header of a signed-in person */
-  cookie: string;
+  /** Cookie header of a signed-in person, or of another one for each request */
+  cookie: string | (() => string);
   /** requests under way at a time */
   concurrency: number;
   /** every how many requests one goes without the cookie */
@@ -76,7 +76,8 @@ export class Traffic {
   #once(anonymous: boolean): Promise<{ outcome: number | string; reused: boolean }> {
     return new Promise((resolve) => {
       const headers: Record<string, string> = { host: this.#options.host, accept: '*/*', 'sec-fetch-mode': 'cors' };
-      if (!anonymous) headers['cookie'] = this.#options.cookie;
+      const { cookie } = this.#options;
+      if (!anonymous) headers['cookie'] = typeof cookie === 'string' ? cookie : cookie();
       const req = request(this.#options.origin + (this.#options.path ?? '/traffic'), { agent: this.#agent, headers });
       const failed = (error: NodeJS.ErrnoException): void =>
         resolve({ outcome: error.code ?? error.message, reused: req.reusedSocket });

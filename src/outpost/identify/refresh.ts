@@ -149,8 +149,7 @@ export class Refresher {
     if (fresh.claims.sub !== session.claims.sub || fresh.claims.sid !== session.claims.sid) {
       throw new Error('the server gave the claims of somebody else');
     }
-    const { usedAuthorization } = session;
-    return { kind: 'fresh', session: usedAuthorization === undefined ? fresh : { ...fresh, usedAuthorization } };
+    return { kind: 'fresh', session: fresh };
   }
 
   #refusalOf({ session }: LiveSession): Refusal | undefined {

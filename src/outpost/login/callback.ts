@@ -16,11 +16,11 @@ import type { Site } from '../sites/site.ts';
 import { sendToLogin } from './authorize.ts';
 import { diagnoseCallback } from './diagnosis.ts';
 import { noteLogin } from './loop-guard.ts';
-import { authorizationError, readCallback, redeem } from './redeem.ts';
+import { authorizationError, CodeNotTaken, readCallback, redeem } from './redeem.ts';
 import { checkReturnAddress } from './return-address.ts';
 import { reportSkippedHeaders } from './skipped-headers.ts';
 
-/** How often a login whose attempt is gone starts over by itself. */
+/** How often a login whose attempt is gone, or whose code is not taken, starts over by itself. */
 const MAX_ROUNDS = 1;
 /** The published nginx configuration takes 32 KiB of response headers; with more every request would fail. */
 const MAX_HEADER_BYTES = 30_000;
@@ -62,10 +62,20 @@ export async function callback(
     session = await redeem(site, generation, accepted, secrets, services);
   } catch (error) {
     const refusal = authorizationError(error);
-    if (state.purpose === 'renew' && identity.kind === 'person' && SILENT_FAILURES.has(refusal ?? '')) {
+    const codeNotTaken = error instanceof CodeNotTaken;
+    if (
+      state.purpose === 'renew' &&
+      identity.kind === 'person' &&
+      (codeNotTaken || SILENT_FAILURES.has(refusal ?? ''))
+    ) {
       // the attempt's cookie stays: while it does, renewal is not tried again
       sendRedirect(exchange.res, target);
       return report(exchange, 'endpoint', site, identity.live.user);
+    }
+    if (codeNotTaken && state.round < MAX_ROUNDS) {
+      const again = { target, round: state.round + 1, purpose: 'login' } as const;
+      await sendToLogin(exchange, site, generation, again, setCookies);
+      return report(exchange, 'endpoint', site);
     }
     explain(exchange, site, refusal, error, { retry, setCookies });
     return report(exchange, refusal === 'access_denied' ? 'access-denied' : 'login-failed', site);

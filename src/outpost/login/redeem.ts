@@ -11,6 +11,12 @@ import type { Site } from '../sites/site.ts';
 import { newSession } from './new-session.ts';
 import { callOptions, clientOf, serverOf } from './oauth-server.ts';
 
+/**
+ * The code is worth nothing (any more). It may have been used in vain: an outpost that was killed between its call and
+ * its answer has used it up, and the reverse proxy then asks the next one.
+ */
+export class CodeNotTaken extends CodedError {}
+
 /** Reads the callback's query: throws oauth4webapi's AuthorizationResponseError for `error=…`. */
 export function readCallback(site: Site, query: URLSearchParams, state: string): URLSearchParams {
   return oauth.validateAuthResponse(serverOf(site), clientOf(site), query, state);
@@ -24,7 +30,7 @@ export function authorizationError(error: unknown): string | undefined {
 /**
  * Exchanges the code and verifies everything that comes back.
  * @param callback as returned by {@link readCallback}
- * @throws CodedError `login-failed`, `login-server-unreachable`, `login-token-invalid`, `login-token-expired`
+ * @throws CodedError `login-failed` ({@link CodeNotTaken} among them), `login-server-unreachable`, `login-token-invalid`, `login-token-expired`
  */
 export async function redeem(
   site: Site,
@@ -65,7 +71,8 @@ function explain(error: unknown): CodedError {
   const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (error instanceof oauth.ResponseBodyError) {
     const text = 'The identity server did not accept the answer of its own login. Try again.';
-    return new CodedError('login-failed', 502, text, `${error.error}: ${error.error_description ?? ''}`);
+    const Kind = error.error === 'invalid_grant' ? CodeNotTaken : CodedError;
+    return new Kind('login-failed', 502, text, `${error.error}: ${error.error_description ?? ''}`);
   }
   const ofProtocol =
     error instanceof oauth.OperationProcessingError || error instanceof oauth.UnsupportedOperationError;

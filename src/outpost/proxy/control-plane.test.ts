@@ -82,6 +82,7 @@ describe('ControlPlaneProxy', () => {
       X_Forwarded_Host: 'evil.test',
       Forwarded: 'for=127.0.0.1',
       'X-Real-IP': '127.0.0.1',
+      'X-Gatehouse-Extension': '1',
       Authorization: 'Bearer kept',
       Cookie: 'authentik_session=kept',
     });
@@ -91,6 +92,7 @@ describe('ControlPlaneProxy', () => {
     assert.deepEqual([host, authorization, cookie], ['auth.example.test', 'Bearer kept', 'authentik_session=kept']);
     assert.ok(connection);
     assert.deepEqual(rest, {
+      'x-gatehouse-extension': '1',
       'x-gatehouse-link': 'boot-secret',
       'x-gatehouse-peer': '192.0.2.9',
       'x-gatehouse-scheme': 'https',

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Pool } from 'undici';
 import { CodedError } from '../../contract/errors.ts';
-import { LINK_HEADERS } from '../../contract/extension.ts';
+import { EXTENSION_HEADER, LINK_HEADERS } from '../../contract/extension.ts';
 import { foldHeaderName } from '../../contract/headers.ts';
 import { Carrier } from './carry.ts';
 import { deafPeerConnector } from './deaf-peer.ts';
@@ -121,14 +121,19 @@ function passedOn(raw: readonly string[]): string[] {
   return pairs(raw, (lower) => !isHopByHop(lower, named));
 }
 
-/** Removes, in any spelling, what a client might say in our place: who it is, and what only workers say. */
+/**
+ * Removes, in any spelling, what a client might say in our place: who it is, and what only workers say. That an outpost
+ * elsewhere knows what is beyond the published contract is its own to say.
+ */
 function withoutClaims(headers: readonly string[]): string[] {
   return pairs(headers, (lower) => {
+    if (lower === EXTENSION) return true;
     const folded = foldHeaderName(lower);
     return !(lower === 'host' || lower === 'expect' || CLAIMS.test(folded));
   });
 }
 
+const EXTENSION = EXTENSION_HEADER.toLowerCase();
 const CLAIMS = /^(x-gatehouse-.*|x-forwarded-.*|forwarded|x-real-ip)$/;
 
 function pairs(raw: readonly string[], keep: (lower: string) => boolean): string[] {

@@ -73,10 +73,13 @@ describe('revocations', () => {
     assert.equal(revocations.standing(session(9)), 'live');
   });
 
-  it('ask about sessions of another log, and about none of a server that has no log', () => {
+  it('ask about sessions of another log, and end what they name in one without a position', () => {
     const revocations = withEvents();
     assert.equal(revocations.standing(session(400, { epoch: 'old' })), 'stale');
     assert.equal(revocations.standing(session(0, { epoch: '' })), 'live');
+    const named = (event: object) => withEvents({ n: 1, ...event }).standing(session(0, { epoch: '' }));
+    assert.equal(named({ kind: 'session-ended', sid: 'sid' }), 'ended');
+    assert.equal(named({ kind: 'user-changed', uid: 'uid', effect: 'refresh' }), 'stale');
     assert.equal(new Revocations().standing(session(0)), 'live', 'before the first batch');
   });
 

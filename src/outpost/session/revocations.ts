@@ -102,7 +102,7 @@ export class Revocations {
     if (sid !== '' && this.#endedSids.has(sid)) return 'ended';
     const out = this.#signedOut.get(signedOutKey(session.provider, sid, sub));
     if (out !== undefined && session.issuedAt <= out.at) return 'ended';
-    if (this.#epoch === undefined || session.cursor.epoch === '') return 'live';
+    if (this.#epoch === undefined) return 'live';
 
     const marks = [
       sid === '' ? undefined : this.#sessions.get(sid),
@@ -112,8 +112,10 @@ export class Revocations {
       this.#everybody,
       ...(session.credentials ?? []).map((credential) => this.#credentials.get(credential)),
     ];
-    // a log that was begun anew cannot be compared with the old one: ended sessions are over, the rest must ask
-    const n = session.cursor.epoch === this.#epoch ? session.cursor.n : -1;
+    // a log that was begun anew cannot be compared with the old one: ended sessions are over, the rest must ask. A session
+    // whose answer named no position (something on the way took our header out) is concerned by all that names it.
+    const { epoch } = session.cursor;
+    const n = epoch === this.#epoch ? session.cursor.n : epoch === '' ? 0 : -1;
     if (marks.some((m) => m !== undefined && m.deny > Math.max(n, 0))) return 'ended';
     return n < 0 || marks.some((m) => m !== undefined && m.refresh > n) ? 'stale' : 'live';
   }

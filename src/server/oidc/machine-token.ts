@@ -3,7 +3,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EMBEDDED_OUTPOST_MANAGED } from '../../contract/api.ts';
 import { EXTENSION_HEADER, REMOTE_IP_HEADER } from '../../contract/extension.ts';
 import type { RefusalExtension } from '../../contract/extension.ts';
-import { checkAccess } from '../access/check-access.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { writeAudit } from '../events/audit.ts';
@@ -36,8 +35,8 @@ export async function sendMachineToken(
   asked: MachineTokenRequest,
 ): Promise<FastifyReply> {
   const { client, presented, form } = asked;
-  const address = clientAddress(request);
   const proven = request.link.internal || isClientSecret(ctx, client, presented.secret);
+  const address = clientAddress(request, proven);
   // Headers and groups of a person are for the outpost only: whoever just knows an app password must not read them
   const extension = proven && request.headers[EXTENSION_HEADER.toLowerCase()] !== undefined;
   const refuse = (description: string, gatehouse: RefusalExtension) =>
@@ -56,10 +55,7 @@ export async function sendMachineToken(
     return refuse('the credentials are not valid', {});
   }
   const { user, from } = login;
-  // As where codes are redeemed: who knows no applications of a domain lets whoever has a token onto every host of it
-  const access = extension
-    ? await checkSignIn(ctx.db, user, client.provider, client.application)
-    : await checkAccess(ctx.db, user, client.application);
+  const access = await checkSignIn(ctx.db, user, client.provider, client.application);
   if (!access.passing) {
     return refuse('access to the application is denied', { denied: access.reasons[0] ?? 'denied' });
   }
@@ -106,9 +102,10 @@ function grantedScopes(asked: string, configured: readonly string[], most: reado
 }
 
 /** Who shows the credentials. An outpost says it; what any other caller says in this header is its own invention. */
-function clientAddress({ link, headers }: FastifyRequest): string {
+function clientAddress({ link, headers }: FastifyRequest, outpost: boolean): string {
   const told = headers[REMOTE_IP_HEADER.toLowerCase()];
-  return link.internal ? (typeof told === 'string' ? told : '') : link.clientIp;
+  if (!outpost) return link.clientIp;
+  return typeof told === 'string' ? told : link.internal ? '' : link.clientIp;
 }
 
 /**

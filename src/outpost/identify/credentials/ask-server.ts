@@ -51,7 +51,11 @@ export async function askServer(site: Site, { presented, address }: Asked, acces
   }
 }
 
-/** The user name with an app password is a grant of its own, without the client's secret (spec/server.md 5.6). */
+/**
+ * The user name with an app password is a grant of its own, without the client's secret (spec/server.md 5.6). Our own
+ * server is shown it nevertheless: it tells position, groups and headers beside the token only to whom it knows for the
+ * outpost, and believes only that one about the client's address.
+ */
 async function signIn(
   site: Site,
   { username, password }: Extract<Presented, { kind: 'basic' }>,
@@ -63,7 +67,7 @@ async function signIn(
   const response = await oauth.genericTokenEndpointRequest(
     server,
     client,
-    oauth.None(),
+    site.provider.gatehouse === undefined ? oauth.None() : oauth.ClientSecretPost(site.provider.client_secret),
     'client_credentials',
     { username, password, scope: site.provider.scopes_to_request.join(' ') },
     callOptions(site, backChannel, { [REMOTE_IP_HEADER]: address }),
