@@ -19,6 +19,7 @@ export class Namespaces {
   readonly web: string;
   readonly #subnet: string;
   readonly #links: string[] = [];
+  readonly #between: { near: string; far: string };
   readonly #done: () => void;
 
   /** @param index keeps the names and networks of several of them apart */
@@ -36,6 +37,7 @@ export class Namespaces {
     this.#join(`${id}1`, undefined, this.gate, 1);
     this.#join(`${id}2`, undefined, this.web, 5);
     this.#join(`${id}3`, this.web, this.gate, 9);
+    this.#between = { near: `${id}3x`, far: `${id}3y` };
   }
 
   /** address of the test as Gatehouse sees it: private, not loopback */
@@ -62,6 +64,17 @@ export class Namespaces {
   /** nginx as Gatehouse sees it */
   get webForGate(): string {
     return `${this.#subnet}.9`;
+  }
+
+  /**
+   * Cuts the line between `web` and `gate`: nobody is told, packets go nowhere.
+   * @param at the end that is pulled: at that side there is no way any more, at the other one nothing comes back
+   * @returns the function that mends it
+   */
+  cut(at: 'web' | 'gate'): () => void {
+    const [name, link] = at === 'web' ? [this.web, this.#between.near] : [this.gate, this.#between.far];
+    run(`ip -n ${name} link set ${link} down`);
+    return () => run(`ip -n ${name} link set ${link} up`);
   }
 
   #join(link: string, from: string | undefined, to: string, first: number): void {
