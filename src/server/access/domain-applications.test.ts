@@ -138,7 +138,7 @@ describe('applications below a domain-level provider', () => {
     await s.place({ application: s.shop.uuid, host: 'shop.example.test' });
     const open = async (user: typeof s.eve) => {
       const access = await checkSignIn(s.ctx.db, user, s.provider, s.application);
-      const extension = await tokenExtension(s.ctx.db, s.provider, user, {}, { epoch: 'e', n: 1 });
+      const extension = await tokenExtension(s.ctx.db, s.provider, user, { attributes: {} }, { epoch: 'e', n: 1 });
       assert.deepEqual(
         extension.applications,
         access.open.map(({ slug }) => slug),
@@ -153,7 +153,13 @@ describe('applications below a domain-level provider', () => {
     await s.only(s.wiki.uuid, s.bob.id);
     assert.deepEqual(await open(s.eve), [false, 'user-not-named']);
     assert.deepEqual(await open({ ...s.bob, is_active: 0 }), [false, 'user-inactive']);
-    const elsewhere = await tokenExtension(s.ctx.db, s.single.provider, s.eve, {}, { epoch: 'e', n: 1 });
+    const elsewhere = await tokenExtension(
+      s.ctx.db,
+      s.single.provider,
+      s.eve,
+      { attributes: {} },
+      { epoch: 'e', n: 1 },
+    );
     assert.equal(elsewhere.applications, undefined);
   });
 

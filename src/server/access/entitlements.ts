@@ -75,15 +75,25 @@ export async function deleteEntitlement(tx: Change, uuid: string): Promise<void>
  * does not. Without bindings nobody holds it: unlike access, a right is never given by default.
  */
 export async function entitlementsOf(db: Db, user: UserRow, application: ApplicationRow): Promise<string[]> {
+  return [...(await heldEntitlements(db, user, application)).keys()].sort();
+}
+
+/** The same with their attributes (JSON), by name. */
+export async function heldEntitlements(
+  db: Db,
+  user: UserRow,
+  application: ApplicationRow,
+): Promise<Map<string, string>> {
   const rows = await db
     .selectFrom('application_entitlement')
     .innerJoin('policy_binding', 'policy_binding.target', 'application_entitlement.uuid')
-    .select(['application_entitlement.name', 'group_uuid', 'user_id', 'negate'])
+    .select(['application_entitlement.name', 'attributes', 'group_uuid', 'user_id', 'negate'])
     .where('application_uuid', '=', application.uuid)
     .where('enabled', '=', 1)
+    .orderBy('application_entitlement.name')
     .execute();
   const groups = new Set((await allGroups(db, user.id)).map((group) => group.uuid));
-  return [...new Set(rows.filter((row) => matches(row, user.id, groups)).map((row) => row.name))].sort();
+  return new Map(rows.filter((row) => matches(row, user.id, groups)).map((row) => [row.name, row.attributes]));
 }
 
 const byUuid = (db: Db, uuid: string) =>

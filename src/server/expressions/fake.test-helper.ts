@@ -8,8 +8,11 @@ export interface FakeExpressions extends Expressions {
   closed: boolean;
 }
 
-/** What an expression cannot do, as its result says it. */
+/** Thrown by a function: the expression raised this. */
 export class Raised extends Error {}
+
+/** Thrown by a function: Python did not come to it. */
+export class Unavailable extends Error {}
 
 /** @param written functions by text; a text that is none of them cannot be saved */
 export function fakeExpressions(written: Readonly<Record<string, Written>>): FakeExpressions {
@@ -25,6 +28,9 @@ export function fakeExpressions(written: Readonly<Record<string, Written>>): Fak
       try {
         return { ok: true, value: (await written[call.expression]?.(call)) ?? null, ...nothing };
       } catch (error) {
+        if (error instanceof Unavailable) {
+          return { ok: false, error: { kind: 'unavailable', message: error.message }, ...nothing };
+        }
         if (!(error instanceof Raised)) throw error;
         return { ok: false, error: { kind: 'raised', message: error.message, line: 3 }, ...nothing };
       }

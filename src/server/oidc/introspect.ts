@@ -94,7 +94,7 @@ async function extensionOf(
     evaluated,
   });
   return {
-    ...(await tokenExtension(ctx.db, client.provider, accepted.user, evaluated.attributes, cursor)),
+    ...(await tokenExtension(ctx.db, client.provider, accepted.user, evaluated, cursor)),
     credentials: handlesOf(accepted),
     access_token: accessToken,
   };

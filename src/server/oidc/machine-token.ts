@@ -87,7 +87,7 @@ export async function sendMachineToken(
     ...(extension
       ? {
           gatehouse: {
-            ...(await tokenExtension(ctx.db, client.provider, user, tokens.attributes, cursor)),
+            ...(await tokenExtension(ctx.db, client.provider, user, tokens.evaluated, cursor)),
             credentials,
           },
         }

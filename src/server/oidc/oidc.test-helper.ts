@@ -14,6 +14,7 @@ import { openContext } from '../context.ts';
 import type { ServerContext } from '../context.ts';
 import { hashPassword } from '../directory/passwords.ts';
 import { createUser, setPassword } from '../directory/users.ts';
+import type { Expressions } from '../expressions/types.ts';
 import { flowsPlugin } from '../flows/plugin.ts';
 import { createProvider, providerSecrets } from '../proxy-provider/providers.ts';
 import type { ApplicationRow, ProviderRow, UserRow } from '../storage/rows.ts';
@@ -32,10 +33,12 @@ export interface TestServer {
 export interface TestServerOptions {
   webPath?: string;
   now?: () => number;
+  /** instead of Python */
+  expressions?: Expressions;
 }
 
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { webPath = '/', now } = options;
+  const { webPath = '/', now, expressions } = options;
   const folder = await mkdtemp(join(tmpdir(), 'gatehouse-oidc-'));
   const port = await freePort();
   const log = pino({ level: process.env['TEST_LOG'] ?? 'fatal' });
@@ -44,6 +47,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     log,
     embeddedToken: 'x'.repeat(40),
     httpPort: port,
+    expressions,
   });
   const setupToken = await bootstrap(ctx);
   const app = fastify();

@@ -23,8 +23,8 @@ export function oidcPlugin(ctx: ServerContext): FastifyPluginAsync {
     const engine = new OidcEngine();
     ctx.tokens.issue = async (request) => {
       const issuer = issuerOf(ctx.baseAddress.current(), request.application.slug);
-      const { accessToken, expiresIn, attributes } = await issueTokens(ctx, { ...request, issuer });
-      return { token: accessToken, expiresIn, attributes };
+      const { accessToken, expiresIn } = await issueTokens(ctx, { ...request, issuer });
+      return { token: accessToken, expiresIn };
     };
 
     await acceptCookies(scope);

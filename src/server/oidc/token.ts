@@ -8,6 +8,7 @@ import { userByUid } from '../directory/users.ts';
 import { modelRef, writeAudit } from '../events/audit.ts';
 import { readCursor } from '../events/identity-log.ts';
 import { formOf } from '../flows/forms.ts';
+import { askAgainLater } from '../proxy-provider/incomplete.ts';
 import { tokenExtension } from '../proxy-provider/person-headers.ts';
 import { scopeNames } from '../proxy-provider/scope-mappings.ts';
 import { deleteByGrant, findArtefact } from './artefacts.ts';
@@ -81,6 +82,7 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
       await deleteByGrant(ctx.db, source.grantId);
       return sendTokenError(reply, 'invalid_grant', 'the grant was revoked');
     }
+    if (extension) await askAgainLater(ctx, user, tokens.evaluated);
     const { refresh_token } = JSON.parse(answer.body) as { refresh_token?: string };
     return noStore(reply).send({
       access_token: tokens.accessToken,
@@ -90,7 +92,7 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
       id_token: tokens.idToken,
       ...(refresh_token === undefined ? {} : { refresh_token }),
       ...(extension
-        ? { gatehouse: await tokenExtension(ctx.db, client.provider, user, tokens.attributes, cursor) }
+        ? { gatehouse: await tokenExtension(ctx.db, client.provider, user, tokens.evaluated, cursor) }
         : {}),
     });
   });

@@ -5,8 +5,8 @@ import type { JWTPayload } from 'jose';
 import { signingKeys } from '../bootstrap/signing-keys.ts';
 import type { SigningKey } from '../bootstrap/signing-keys.ts';
 import type { ServerContext } from '../context.ts';
-import type { Attributes } from '../directory/attributes.ts';
 import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
+import type { EvaluatedScopes } from '../proxy-provider/evaluate-scopes.ts';
 import type { IssueRequest } from '../proxy-provider/issue.ts';
 import { accessTokenSeconds } from '../proxy-provider/providers.ts';
 import { findArtefact, saveArtefact } from './artefacts.ts';
@@ -38,8 +38,8 @@ export interface IssuedTokens {
   expiresIn: number;
   /** by which the access token is remembered */
   uid: string;
-  /** in effect for headers, see EvaluatedScopes; for {@link tokenExtension} only */
-  attributes: Attributes;
+  /** what its claims were made from */
+  evaluated: EvaluatedScopes;
 }
 
 /** Issues an access token and the ID token beside it, and remembers the access token as alive. */
@@ -88,7 +88,7 @@ export async function issueTokens(ctx: ServerContext, request: TokenRequest): Pr
     credential: request.credential,
     expires: (now + expiresIn) * 1000,
   });
-  return { accessToken, idToken, expiresIn, uid, attributes: evaluated.attributes };
+  return { accessToken, idToken, expiresIn, uid, evaluated };
 }
 
 /** OpenID Connect Core 3.1.3.6 */

@@ -326,12 +326,11 @@ describe('refreshSession', () => {
     s.ctx.tokens.issue = async (asked) => ({
       token: `${asked.user.username} ${asked.sid} ${asked.extension}`,
       expiresIn: 1,
-      attributes: { additionalHeaders: { 'X-Team': 'red' } },
     });
     assert.deepEqual(await refreshSession(s.ctx, s.outpost, request), {
       result: 'token',
       access_token: `eve ${session.sid} true`,
-      gatehouse: { cursor: await readCursor(s.ctx.db), headers: [['X-Team', 'red']], rule_groups: [] },
+      gatehouse: { cursor: await readCursor(s.ctx.db), headers: [], rule_groups: [] },
     });
     assert.deepEqual(await refreshSession(s.ctx, s.outpost, { ...request, uid: 'other' }), { result: 'ended' });
     const embedded = await embeddedOutpost(s.ctx.db);

@@ -5,8 +5,11 @@ import { applicationOfProvider } from '../access/applications.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { readCursor } from '../events/identity-log.ts';
+import { askerOf } from '../oidc/asker.ts';
 import { acceptedAccessToken, handlesOf, madeFrom } from '../oidc/accepted.ts';
 import type { Client } from '../oidc/clients.ts';
+import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
+import { refuseIncomplete } from '../proxy-provider/incomplete.ts';
 import type { IssueRequest } from '../proxy-provider/issue.ts';
 import { tokenExtension } from '../proxy-provider/person-headers.ts';
 import { providerById } from '../proxy-provider/providers.ts';
@@ -41,17 +44,16 @@ export async function refreshSession(
   if (ctx.tokens.issue === undefined) {
     throw new CodedError('not-ready', 503, 'The server is still starting. Try again in a moment.');
   }
-  const { token, attributes } = await ctx.tokens.issue({
-    provider,
-    application,
-    ...login.from,
-    user: login.user,
-    scopes: login.scopes ?? (await scopeNames(ctx.db, provider.id)),
-    extension: true,
-  });
+  const { user, from } = login;
+  const scopes = login.scopes ?? (await scopeNames(ctx.db, provider.id));
+  const asker = () => askerOf(ctx, from.sid, from.clientIp);
+  const evaluated = await evaluateScopes(ctx, { provider, application, user, scopes, attributes: 'none', asker });
+  refuseIncomplete(ctx, evaluated);
+  const issued = { provider, application, ...from, user, scopes, extension: true, evaluated };
+  const { token } = await ctx.tokens.issue(issued);
   // Whoever ended it meanwhile found no token to end; this one nobody gets
   if ((await find()) === undefined) return { result: 'ended' };
-  const extension = await tokenExtension(ctx.db, provider, login.user, attributes, cursor);
+  const extension = await tokenExtension(ctx.db, provider, user, evaluated, cursor);
   return { result: 'token', access_token: token, gatehouse: { ...extension, ...login.made } };
 }
 

@@ -33,6 +33,8 @@ export interface EvaluatedScopes {
    * as `ak_proxy.user_attributes`, merged in the published order. For our own outposts, beside the token.
    */
   attributes: Attributes;
+  /** claims are missing because Python did not come to them; they can be had later */
+  incomplete: boolean;
 }
 
 type Mapping = (db: Db, request: ScopeRequest) => Promise<Attributes> | Attributes;
@@ -80,7 +82,7 @@ export async function evaluateScopes(ctx: ServerContext, request: ScopeRequest):
   const { provider, application, user, asker, scopes } = request;
   const mappings = (await mappingsOf(db, provider.id)).filter((mapping) => scopes.includes(mapping.scope_name));
   const own = mappings.filter((mapping) => mapping.managed === null);
-  const given = await runMappings(ctx, { provider, application, user, scopes, asker }, own);
+  const { given, incomplete } = await runMappings(ctx, { provider, application, user, scopes, asker }, own);
   let claims: Attributes = {};
   // Kept apart: header names mean the same in every spelling, and who sees them is decided at the end
   let added: Attributes | undefined;
@@ -99,7 +101,7 @@ export async function evaluateScopes(ctx: ServerContext, request: ScopeRequest):
   }
   const complete = mappings.some(({ managed }) => managed === PROXY);
   const attributes = complete ? (added ?? {}) : mergeAttributes(await mergedAttributes(db, user), added ?? {});
-  return { claims, attributes };
+  return { claims, attributes, incomplete };
 }
 
 /** Takes `ak_proxy.user_attributes` out. What stands in their place and is no object would take everything else along. */

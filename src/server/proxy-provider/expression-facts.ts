@@ -2,6 +2,7 @@
  * What expressions see (docs/reference/expressions.md). Facts only: no password, no key, no token is among them. Attributes
  * are, since mappings are written by people who may read and change them anyway, and need them.
  */
+import { heldEntitlements } from '../access/entitlements.ts';
 import { mergedAttributes } from '../directory/attributes.ts';
 import { allGroups, directGroups } from '../directory/membership.ts';
 import type { ExpressionContext, ExpressionQuestion, GroupFacts, Json, UserFacts } from '../expressions/types.ts';
@@ -31,7 +32,7 @@ export interface Subject {
 export async function contextOf(db: Db, subject: Subject): Promise<ExpressionContext> {
   const { provider, application, asker, scopes } = subject;
   return {
-    user: await userFacts(db, subject.user),
+    user: { ...(await userFacts(db, subject.user)), ...(await entitlementFacts(db, subject)) },
     ...(asker === undefined ? {} : { http_request: httpFacts(asker) }),
     ...(asker === undefined || asker.clientIp === '' ? {} : { client_ip: asker.clientIp }),
     context: {},
@@ -65,6 +66,12 @@ export async function userFacts(db: Db, user: UserRow): Promise<UserFacts> {
     groups: (await directGroups(db, user.id)).map(groupFacts),
     all_groups: groups.map(groupFacts),
   };
+}
+
+async function entitlementFacts(db: Db, { user, application }: Subject): Promise<Pick<UserFacts, 'entitlements'>> {
+  if (application === undefined) return {};
+  const held = await heldEntitlements(db, user, application);
+  return { entitlements: [...held].map(([name, attributes]) => ({ name, attributes: parsed(attributes) })) };
 }
 
 /** Columns `ak_user_by` can look for; numbers and flags compare as such. */

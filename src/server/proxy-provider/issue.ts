@@ -1,5 +1,4 @@
 /** The hook through which the OpenID Provider makes tokens for the rest of the server (`ctx.tokens.issue`). */
-import type { Attributes } from '../directory/attributes.ts';
 import type { ApplicationRow, ProviderRow, UserRow } from '../storage/rows.ts';
 import type { EvaluatedScopes } from './evaluate-scopes.ts';
 
@@ -27,7 +26,5 @@ export interface IssueRequest {
   evaluated?: EvaluatedScopes | undefined;
 }
 
-/** @returns the signed access token, its life in seconds, and what is in effect for headers ({@link EvaluatedScopes}) */
-export type IssueAccessToken = (
-  request: IssueRequest,
-) => Promise<{ token: string; expiresIn: number; attributes: Attributes }>;
+/** @returns the signed access token and its life in seconds */
+export type IssueAccessToken = (request: IssueRequest) => Promise<{ token: string; expiresIn: number }>;

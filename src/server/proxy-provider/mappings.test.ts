@@ -103,9 +103,10 @@ describe('mappings that administrators write', () => {
         ak_proxy: { user_attributes: { wiki_user: 'eve-w', additionalHeaders: { 'X-Tier': 'gold', x_own: 'b' } } },
       }),
     });
-    const { claims, attributes } = await s.evaluate();
+    const evaluated = await s.evaluate();
+    const { claims } = evaluated;
     assert.deepEqual(claims['ak_proxy'], { is_superuser: false, user_attributes: {} }, 'nothing inside');
-    const { headers } = await tokenExtension(s.ctx.db, s.provider, s.user, attributes, await readCursor(s.ctx.db));
+    const { headers } = await tokenExtension(s.ctx.db, s.provider, s.user, evaluated, await readCursor(s.ctx.db));
     assert.deepEqual(headers, [
       ['Authorization', `Basic ${Buffer.from('eve-w:s3cret!').toString('base64')}`],
       ['X-Tier', 'gold'],

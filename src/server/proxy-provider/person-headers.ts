@@ -8,20 +8,21 @@ import type { Attributes } from '../directory/attributes.ts';
 import { allGroups } from '../directory/membership.ts';
 import type { Db } from '../storage/database.ts';
 import type { ProviderRow, UserRow } from '../storage/rows.ts';
+import type { EvaluatedScopes } from './evaluate-scopes.ts';
 import { mappingHeaderNames } from './mapping-headers.ts';
 import { settingsOf } from './providers.ts';
 import { auditSkipped } from './skipped-headers.ts';
 
 /**
  * What goes beside a token: headers, groups that rules name, at domain level which applications the person may open.
- * @param attributes in effect, as evaluated together with the claims of the token
+ * @param evaluated with the claims of the token
  * @param cursor read before this is called, else a change in between would be missed
  */
 export async function tokenExtension(
   db: Db,
   provider: ProviderRow,
   user: UserRow,
-  attributes: Attributes,
+  { attributes }: Pick<EvaluatedScopes, 'attributes'>,
   cursor: Cursor,
 ): Promise<TokenExtension> {
   const { headers, problems } = personHeaders(provider, user, attributes);

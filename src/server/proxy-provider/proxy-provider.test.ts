@@ -44,7 +44,7 @@ const claimsOf = async (ctx: ServerContext, request: ScopeRequest) => (await eva
 
 /** What goes beside the token of somebody whose attributes are their own and those of their groups. */
 const beside = async (ctx: ServerContext, provider: ProviderRow, user: UserRow, cursor: Cursor) =>
-  tokenExtension(ctx.db, provider, user, await mergedAttributes(ctx.db, user), cursor);
+  tokenExtension(ctx.db, provider, user, { attributes: await mergedAttributes(ctx.db, user) }, cursor);
 
 const FORCED = ['ak_proxy', 'email', 'entitlements', 'openid', 'profile'];
 

@@ -5,6 +5,7 @@ import type { ExpressionContext, ExpressionResult, LogLine } from '../expression
 import type { ApplicationRow, ProviderRow, ScopeMappingRow, UserRow } from '../storage/rows.ts';
 import { contextOf, findUser, objFacts } from './expression-facts.ts';
 import type { Asker } from './expression-facts.ts';
+import { noteRun } from './incomplete.ts';
 import { reportProblem, withoutValues } from './mapping-problems.ts';
 import { Turns } from './turns.ts';
 
@@ -28,30 +29,38 @@ const PATIENCE_MS = 8000;
 
 const turns = new WeakMap<ServerContext, Turns<number>>();
 
+export interface MappingResults {
+  /** by uuid */
+  given: Map<string, Attributes>;
+  /** some did not run, for no fault of theirs */
+  incomplete: boolean;
+}
+
 /**
  * Evaluates each mapping once. What fails is told and left out.
  * @param mappings in the order their results are merged
- * @returns what they gave, by uuid
  */
 export async function runMappings(
   ctx: ServerContext,
   run: MappingRun,
   mappings: readonly ScopeMappingRow[],
-): Promise<Map<string, Attributes>> {
+): Promise<MappingResults> {
   const given = new Map<string, Attributes>();
-  if (mappings.length === 0) return given; // nothing is asked of Python, which may not even have been started
+  if (mappings.length === 0) return { given, incomplete: false }; // nothing is asked of Python, which may not even have been started
   const queue = turns.get(ctx) ?? new Turns<number>(MAX_WAITING);
   turns.set(ctx, queue);
   const context = await contextOf(ctx.db, { ...run, asker: await run.asker?.() });
   const work = queue.take(run.user.id, () => Promise.all(mappings.map((mapping) => evaluate(ctx, context, mapping))));
   const results = await soon(work);
   let left = MAX_RESULTS;
+  let incomplete = false;
   for (const [i, mapping] of mappings.entries()) {
     const result =
       results === 'late' ? unavailable('Python took too long to come to it.') : (results?.[i] ?? unavailable(TOO_MANY));
     writeLog(ctx, mapping, run, result.log, context);
     if (!result.ok) {
       const { kind, message, line } = result.error;
+      incomplete ||= kind === 'unavailable';
       await reportProblem(ctx, run, { mapping, kind, line, message: withoutValues(message, context) });
       continue;
     }
@@ -69,7 +78,8 @@ export async function runMappings(
       given.set(mapping.uuid, value as Attributes);
     }
   }
-  return given;
+  noteRun(ctx, incomplete);
+  return { given, incomplete };
 }
 
 /** One mapping, once. `ask` looks for other people while it runs. */
