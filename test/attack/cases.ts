@@ -12,6 +12,7 @@ import { cases as i } from './i-revocation.ts';
 import { cases as j } from './j-protocol.ts';
 import { cases as http2 } from './j-http2.ts';
 import { cases as k } from './k-configuration.ts';
+import { cases as expressions } from './k-expressions.ts';
 import { cases as l } from './l-login.ts';
 import { cases as m } from './m-authorization.ts';
 import { cases as credentials } from './m-credentials.ts';
@@ -43,6 +44,7 @@ export const cases: readonly Case[] = [
   http2,
   p,
   k,
+  expressions,
   m,
   machine,
   credentials,

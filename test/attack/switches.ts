@@ -1,6 +1,7 @@
 /** Protections that can be broken one at a time. */
 import type { Switch } from './support/switch.ts';
 import { credentialSwitches } from './switches-credentials.ts';
+import { expressionSwitches } from './switches-expressions.ts';
 import { requestSwitches } from './switches-requests.ts';
 import { ruleSwitches } from './switches-rules.ts';
 import { sessionSwitches } from './switches-sessions.ts';
@@ -10,4 +11,5 @@ export const switches: readonly Switch[] = [
   ...ruleSwitches,
   ...sessionSwitches,
   ...credentialSwitches,
+  ...expressionSwitches,
 ];

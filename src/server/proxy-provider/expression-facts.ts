@@ -38,7 +38,7 @@ export async function contextOf(db: Db, subject: Subject): Promise<ExpressionCon
     context: {},
     ...(provider === undefined ? {} : { provider: providerFacts(provider, application) }),
     ...(application === undefined ? {} : { application: applicationFacts(application) }),
-    token: { scope: [...scopes] },
+    token: { scope: [...scopes].sort() },
   };
 }
 

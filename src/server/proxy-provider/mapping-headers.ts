@@ -11,15 +11,34 @@ import type { Db } from '../storage/database.ts';
 
 /** Text that names a member: a key of a dict, or what is assigned to. */
 const MEMBER = /(["'])([!#$%&*+.^_`|~0-9A-Za-z-]{1,200})\1\s*(?::|\]\s*=)/g;
-const NOT_HEADERS: ReadonlySet<string> = new Set(['ak-proxy', 'user-attributes', 'additionalheaders', 'authorization']);
+/** Where the dict of headers begins, when it is written out. */
+const HEADERS = /(["'])additionalHeaders\1\s*(?::|\]\s*=)\s*\{/g;
 
-/** Folded names of headers this expression may add, as far as its text says. */
+/**
+ * Folded names of headers this expression may add, as far as its text says: what stands in the dict, and elsewhere what
+ * can hardly be anything but a header. Every name costs applications an empty header for people who have none.
+ */
 export function writtenNames(expression: string): string[] {
   if (!expression.includes('additionalHeaders')) return [];
-  const names = Array.from(expression.matchAll(MEMBER), (match) => match[2] ?? '')
-    .filter((name) => headerNameProblem(name) === undefined)
-    .map(foldHeaderName);
-  return [...new Set(names)].filter((name) => !NOT_HEADERS.has(name));
+  const dicts = Array.from(expression.matchAll(HEADERS), ({ index, 0: begin }) =>
+    dictAt(expression, index + begin.length),
+  );
+  const names = [...dicts.flatMap(members), ...members(expression).filter((name) => name.includes('-'))].filter(
+    (name) => headerNameProblem(name) === undefined,
+  );
+  return [...new Set(names.map(foldHeaderName))].filter((name) => name !== 'authorization');
+}
+
+const members = (text: string) => Array.from(text.matchAll(MEMBER), (match) => match[2] ?? '');
+
+/** @param start behind the opening brace. @returns up to its closing one */
+function dictAt(text: string, start: number): string {
+  let depth = 1;
+  for (let i = start; i < text.length; i++) {
+    if (text[i] === '{') depth++;
+    if (text[i] === '}' && --depth === 0) return text.slice(start, i);
+  }
+  return text.slice(start);
 }
 
 /** Every name some mapping adds. */

@@ -266,6 +266,9 @@ describe('header names written in an expression', () => {
       ['x-a'],
     );
     assert.deepEqual(writtenNames('return {"X-Team": "red"}'), []);
+    const both =
+      'return {"accept": 1, "shoe_size": 2, "ak_proxy": {"user_attributes": {"additionalHeaders": {"Tier": f"{x}", "Authorization": b}, "door": 3}}}';
+    assert.deepEqual(writtenNames(both), ['tier']);
   });
 });
 
