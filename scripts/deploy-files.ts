@@ -1,12 +1,14 @@
 /**
- * Writes the files of deploy/ from the templates of `gatehouse config`, with example values, and shows them in the
- * guides: `node_modules/.bin/node scripts/deploy-files.ts`.
+ * Writes the files of deploy/ from the templates of `gatehouse config` and `gatehouse manifest`, with example values, and
+ * shows them in the guides: `node_modules/.bin/node scripts/deploy-files.ts`.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { TARGETS } from '../src/commands/config/targets.ts';
 import type { Target } from '../src/commands/config/targets.ts';
 import { configValues } from '../src/commands/config/values.ts';
+import { siteFiles } from './deploy-site.ts';
+import { UNITS } from './deploy-units.ts';
 
 const MODES = { 'single-application': 'forward_single', 'domain-level': 'forward_domain' } as const;
 export type DeployMode = keyof typeof MODES;
@@ -33,6 +35,7 @@ export function deployFiles(): Map<string, string> {
       files.set(deployFile(target, mode), TARGETS[target](exampleValues(target, mode)));
     }
   }
+  for (const [file, text] of [...siteFiles(), ...Object.entries(UNITS)]) files.set(file, text);
   return files;
 }
 
@@ -66,9 +69,17 @@ export function withFiles(page: string, read: (file: string) => string): string 
   return page.replace(SHOWN, (_, before: string, file: string, after: string) => before + read(file).trimEnd() + after);
 }
 
-export const GUIDES = ['nginx', 'ingress-nginx', 'traefik', 'caddy', 'envoy', 'haproxy'].map(
-  (name) => `docs/guides/${name}.md`,
-);
+export const GUIDES = [
+  'nginx',
+  'ingress-nginx',
+  'traefik',
+  'caddy',
+  'envoy',
+  'haproxy',
+  'docker',
+  'kubernetes',
+  'systemd',
+].map((name) => `docs/guides/${name}.md`);
 
 if (import.meta.main) {
   for (const [file, text] of deployFiles()) {

@@ -24,6 +24,10 @@ usage: gatehouse <command>
       --outpost-url <url>    where the proxy reaches Gatehouse (http://localhost:9000)
       --upstream <url>       where the proxy reaches the application (the internal host of the provider)
       --host <host>          host of the application, for a provider at domain level
+  manifest <platform>        write what runs an outpost of its own, with its token; <platform> is compose or kubernetes
+      --outpost <name>       the outpost, as it is called on the server
+      --server <url>         where the outpost reaches the server (authentik_host of its configuration)
+      --image <name>         the image to run
   explain <method> <url>     say what would be answered, and which rule decides
       --as <user>            as a person who is signed in; without it, as nobody
       --provider <name>      the provider, when several could be meant
@@ -59,6 +63,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     },
     words: ['proxy'],
     run: configCommand,
+  },
+  manifest: {
+    flags: { outpost: { type: 'string' }, server: { type: 'string' }, image: { type: 'string' } },
+    words: ['platform'],
+    run: manifestCommand,
   },
   explain: {
     flags: { as: { type: 'string' }, provider: { type: 'string' } },
@@ -147,6 +156,18 @@ async function configCommand(flags: Readonly<Record<string, unknown>>, [target =
       host: textFlag(flags, 'host'),
     }),
   );
+}
+
+async function manifestCommand(flags: Readonly<Record<string, unknown>>, [platform = '']: readonly string[]) {
+  const { isPlatform, manifestText, PLATFORMS } = await import('./commands/manifest/manifest.ts');
+  if (!isPlatform(platform)) {
+    throw new Misused(`manifest: <platform> must be one of ${Object.keys(PLATFORMS).join(', ')}`);
+  }
+  const outpost = textFlag(flags, 'outpost');
+  if (outpost === undefined) throw new Misused('manifest: --outpost <name> is missing');
+  const { loadSettings } = await import('./settings/load.ts');
+  const [server, image] = [textFlag(flags, 'server'), textFlag(flags, 'image')];
+  return print(await manifestText(loadSettings(process.env).settings, { platform, outpost, server, image }));
 }
 
 async function explainCommand(flags: Readonly<Record<string, unknown>>, [method = '', url = '']: readonly string[]) {

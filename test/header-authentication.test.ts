@@ -108,6 +108,7 @@ for (const [title, { options, relays, withholdsCookies = false, noServer = false
         assert.equal(page.status, 200, `${what}: ${trace(page)}`);
         assert.equal(userIn(page), 'robot', what);
         assert.equal(received(page).url, '/x?a=1');
+        assert.deepEqual(valuesOf(received(page).rawHeaders, 'authorization'), [], what);
       }
     });
 

@@ -85,6 +85,15 @@ describe('header values', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (s) => !/[\r\n\0]/.test(headerValue(s))));
   });
   it('keeps one group one group', () => assert.equal(joinList(['a|admins', 'b']).split('|').length, 2));
+  it('lets no name in a list read as another', () => {
+    assert.equal(headerValue(joinList(['ad\u0001mins', 'a\r\nb\u007f', 'x,y\tz'])), 'ad%01mins|a%0D%0Ab%7F|x,y\tz');
+    assert.equal(headerValue(joinList(['ad\u0000mins', 'x,y', 'a|b'], ',')), 'ad%00mins,x%2Cy,a|b');
+    assert.equal(joinList(['Zoë', 'a b', '100%', '%01']), 'Zoë|a b|100%|%01');
+    const names = fc.uniqueArray(fc.string({ unit: fc.constantFrom('a', '\u0001', '\n', '|', '\u007f') }));
+    fc.assert(
+      fc.property(names, (list) => new Set(list.map((name) => headerValue(joinList([name])))).size === list.length),
+    );
+  });
 });
 
 describe('durations', () => {

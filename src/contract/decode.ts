@@ -13,6 +13,7 @@ import type {
 } from './api.ts';
 import type { DomainApplication } from './domain-applications.ts';
 import { CodedError } from './errors.ts';
+import type { ConfigurationAnswer } from './extension.ts';
 import { readProviderSettings } from './provider-settings.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -96,6 +97,30 @@ export function readOutpostInstance(value: unknown): OutpostInstance {
   };
   refuse([...r.problems, ...c.problems]);
   return outpost;
+}
+
+/**
+ * An answer about what is new; its providers are read one by one, {@link readProxyOutpostConfig}.
+ * @throws CodedError `server-answer` naming every member at fault
+ */
+export function readConfigurationAnswer(value: unknown): ConfigurationAnswer<OutpostInstance> {
+  const r = new Reader(value, 'configuration');
+  const list = <T>(key: string, fits: (v: unknown) => v is T): T[] => {
+    const found = r.raw(key);
+    if (Array.isArray(found) && found.every(fits)) return found;
+    r.problems.push(`configuration.${key}: must be a list`);
+    return [];
+  };
+  const answer = {
+    cursor: r.text('cursor'),
+    whole: r.flag('whole'),
+    managed_headers: list('managed_headers', (v) => typeof v === 'string'),
+    providers: list('providers', (v): v is unknown => v !== undefined),
+    removed: list('removed', (v) => typeof v === 'number'),
+    next: r.number('next'),
+  };
+  refuse(r.problems);
+  return { ...answer, outpost: readOutpostInstance(r.raw('outpost')) };
 }
 
 /** @throws CodedError `server-answer` naming the provider and every member at fault */

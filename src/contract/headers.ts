@@ -148,23 +148,33 @@ export function basicCredentials(user: unknown, password: unknown, email: string
   return ['Authorization', `Basic ${Buffer.from(pair).toString('base64')}`];
 }
 
+/** What nearly every value is, tokens too: one look is enough. */
+const PRINTABLE = /^[\u0020-\u007e]*$/;
+
 /**
  * Makes text safe as a header value on Node, which takes latin-1 only: UTF-8 bytes read as latin-1
  * (spec/outpost.md 26), control characters removed.
  */
 export function headerValue(text: string): string {
+  if (PRINTABLE.test(text)) return text;
   const clean = CONTROL.test(text) ? text.replace(new RegExp(CONTROL, 'g'), '') : text;
   return /[^\u0000-\u007f]/.test(clean) ? Buffer.from(clean, 'utf8').toString('latin1') : clean;
 }
 
 /**
  * Joins a list, with the published separator unless told otherwise. A separator inside a name is written as in an
- * address (`%7C`, `%2C`), so one name never reads as two.
+ * address (`%7C`, `%2C`), so one name never reads as two; so are control characters (`%01`), since without them a name
+ * would read as another.
  */
 export function joinList(names: readonly string[], separator: '|' | ',' = '|'): string {
-  const written = separator === '|' ? '%7C' : '%2C';
-  return names.map((n) => (n.includes(separator) ? n.replaceAll(separator, written) : n)).join(separator);
+  const written = WRITTEN[separator];
+  return names.map((name) => name.replace(written, asInAddress)).join(separator);
 }
+
+const WRITTEN = { '|': /[|\u0000-\u0008\u000a-\u001f\u007f]/g, ',': /[,\u0000-\u0008\u000a-\u001f\u007f]/g };
+
+/** @param c below U+0080 */
+const asInAddress = (c: string) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
 
 /** `x-test-HEADER` -> `X-Test-Header`, as the published outpost writes names. */
 export function canonicalCase(name: string): string {

@@ -223,6 +223,62 @@ describe('credentials in Authorization', () => {
     await other.stop();
   });
 
+  it('keeps to itself the credentials a session was made from, in any spelling, and nothing else beside it', async () => {
+    const authorization = outpost.server.basic('jar', ROBOT);
+    const first = await ask({ authorization });
+    const cookie = String(first.headers['set-cookie']?.[0]).split(';')[0] ?? '';
+    const beside = async (sent: string) => {
+      const answer = await ask({ authorization: sent, cookie });
+      assert.equal(user(answer), 'robot');
+      return answer.headers['authorization'];
+    };
+    assert.equal(await beside(authorization), undefined);
+    assert.equal(await beside(authorization.replace('Basic', 'bASIC')), undefined);
+    assert.equal(await beside(authorization.replace(/=+$/, '')), undefined);
+    for (const others of [basic('jar', 'of the application'), 'Bearer of.the.application', 'Token x']) {
+      assert.equal(await beside(others), others);
+    }
+    happens({ kind: 'user-changed', uid: ROBOT.sub });
+    assert.equal(await beside(authorization), undefined, 'with fresh claims');
+  });
+
+  it('keeps to itself what it could not look at, where nobody in particular is let in', async () => {
+    const open = await TestOutpost.start([providerConfig({ skip_path_regex: '^/public/' })]);
+    const sent = async (authorization: string, from = '192.0.2.1') => {
+      const headers = { 'x-forwarded-host': 'app.test', 'x-forwarded-uri': '/public/x', 'x-forwarded-for': from };
+      const answer = await open.send(CHECK, { ...headers, authorization });
+      assert.equal(answer.status, 200);
+      return answer.headers['authorization'];
+    };
+    const authorization = open.server.basic('robot', ROBOT);
+    const wrong = basic('robot', 'of the application');
+    open.channel.up = false;
+    assert.equal(await sent(authorization), undefined, 'the server is away');
+    assert.equal(await sent('Token x'), 'Token x', 'nothing we could know');
+    open.channel.up = true;
+    assert.equal(await sent(wrong), wrong, 'known to be wrong');
+    for (let i = 0; i < 12; i++) await sent(basic('robot', `wrong ${i}`));
+    assert.equal(await sent(authorization), undefined, 'too many wrong ones before');
+    await open.stop();
+  });
+
+  it('lets right credentials in that come in a burst', async () => {
+    const pks = Array.from({ length: 20 }, (_, i) => i + 1);
+    const hosts = pks.map((pk) => `burst-${pk}.test`);
+    const many = await TestOutpost.start(
+      pks.map((pk, i) => providerConfig({ pk, external_host: `http://${hosts[i]}` })),
+    );
+    const here = { 'x-forwarded-uri': '/x', authorization: many.server.basic('robot', ROBOT) };
+    const machine = await Promise.all(hosts.map((host) => many.send(CHECK, { 'x-forwarded-host': host, ...here })));
+    assert.deepEqual(new Set(machine.map(({ status }) => status)), new Set([200]));
+    const crowd = Array.from({ length: 100 }, (_, i) => many.server.basic(`robot-${i}`, ROBOT));
+    const answers = await Promise.all(
+      crowd.map((authorization) => many.send(CHECK, { ...here, 'x-forwarded-host': hosts[0] ?? '', authorization })),
+    );
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+    await many.stop();
+  });
+
   it('says so when the server cannot be asked, and asks when it can', async () => {
     const authorization = outpost.server.basic('away', ROBOT);
     outpost.server.up = false;

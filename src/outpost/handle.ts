@@ -18,6 +18,7 @@ import { report } from './exchange.ts';
 import type { Exchange, Services } from './exchange.ts';
 import { identify } from './identify/identify.ts';
 import type { Identity } from './identify/identify.ts';
+import { withUsed } from './identify/credentials/used.ts';
 import { normalise, upgradeOverHttp10 } from './listen/normalise.ts';
 import type { NormalisedRequest } from './listen/request.ts';
 import type { Upgrade } from './listen/upgrade.ts';
@@ -102,7 +103,7 @@ function answerCheck(exchange: Exchange, site: Site, { generation, rest }: Own, 
 function identified(exchange: Exchange, site: Site, answer: (identity: Identity) => Work): Work {
   const { request, services } = exchange;
   const found = identify(site, request.headers.cookie, services.sessions, services.revocations, services.now());
-  if (found.kind === 'person') return answer(found);
+  if (found.kind === 'person') return answer(withUsed(found, request.headers.authorization));
   const who = found.kind === 'stale' ? services.refresher.settle(found.live) : found;
   if (who instanceof Promise) return who.then((settled) => byCredentials(exchange, site, settled, answer));
   return byCredentials(exchange, site, who, answer);
@@ -111,7 +112,8 @@ function identified(exchange: Exchange, site: Site, answer: (identity: Identity)
 function byCredentials(exchange: Exchange, site: Site, who: Identity, answer: (identity: Identity) => Work): Work {
   const { request, services } = exchange;
   const { authorization } = request.headers;
-  if (who.kind !== 'nobody' || authorization === undefined || authorization === '') return answer(who);
+  if (authorization === undefined || authorization === '') return answer(who);
+  if (who.kind !== 'nobody') return answer(withUsed(who, authorization));
   const found = services.credentials.identify(site, authorization, request.clientAddress, who);
   return found instanceof Promise ? found.then(answer) : answer(found);
 }

@@ -6,6 +6,7 @@ import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
 import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts';
 import type { Problem } from '../outpost/exchange.ts';
 import type { CertificatePair, Certificates } from '../outpost/listen/certificates.ts';
+import type { ConfigurationChange } from './control/configuration-change.ts';
 import type { MetricSnapshot } from '../outpost/metrics.ts';
 import type { ListenAddress, Settings } from '../settings/settings.ts';
 
@@ -41,6 +42,8 @@ export interface LocalSignOut {
 export type ToWorker =
   | ({ kind: 'start' } & WorkerStart)
   | { kind: 'configure'; outpost: OutpostInstance; providers: ProxyOutpostConfig[]; certificates: Certificates }
+  /** what is new since the last configuration */
+  | { kind: 'reconfigure'; outpost: OutpostInstance; change: ConfigurationChange }
   /** the certificate for names that no other fits was made anew */
   | { kind: 'fallback-certificate'; pair: CertificatePair }
   | { kind: 'events'; batch: IdentityEventBatch }

@@ -40,8 +40,8 @@ describe('an outpost that starts again', () => {
     await new SealedFile(place, 'last-known-good.jwe').write({
       base: SERVER.base,
       configuration: { outpost: OUTPOST, providers: [] },
-      events,
     });
+    await new SealedFile(place, 'identity-events.jwe').write({ base: SERVER.base, events });
 
     const told: ToWorker[][] = [];
     const outpost = new Outpost({

@@ -175,9 +175,10 @@ export class Outpost {
       certificates,
       log: this.#log,
       listener: {
-        onConfiguration: (configuration) => {
+        onConfiguration: (configuration, change) => {
           if (!this.#embedded) this.#log.level = levelFor(configuration.outpost, this.#log.level);
-          this.#tell({ kind: 'configure', ...configuration });
+          if (change === 'everything') this.#tell({ kind: 'configure', ...configuration });
+          else if (change) this.#tell({ kind: 'reconfigure', outpost: configuration.outpost, change });
           this.#gauges.updated(configuration.outpost.name, control.instance, Date.now() / 1000);
           this.#gauges.connection(configuration.outpost.name, control.instance, control.up);
           this.#configured.resolve();

@@ -96,7 +96,7 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
       : keepControlPlane(start, onReady, log, options.controlPlaneModule);
     closers.push(() => controlPlane.kill());
     const ended = untilSignal({
-      onRefresh: () => void control?.refresh(),
+      onRefresh: () => void control?.reload(),
       onError: (error) => log.fatal(error, 'an unexpected error'),
     });
 

@@ -70,7 +70,7 @@ export async function standalone(settings: Settings, options: StandaloneOptions)
     await outpost.start();
     control?.start();
     const ended = untilSignal({
-      onRefresh: () => void control?.refresh(),
+      onRefresh: () => void control?.reload(),
       onError: (error) => log.fatal(error, 'an unexpected error'),
     });
     const code = await Promise.race([ended, workers.ready.then(() => ended)]); // also when no worker can listen

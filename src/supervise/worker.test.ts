@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { OutpostInstance } from '../contract/api.ts';
+import type { OutpostInstance, ProxyOutpostConfig } from '../contract/api.ts';
 import { localPair } from './channel.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { runWorker } from './worker.ts';
@@ -15,10 +15,11 @@ const OUTPOST: OutpostInstance = {
 };
 
 /** A worker without listeners; `done` holds what its data plane was told, `turn` where another request could come. */
-function worker() {
+function worker(onConfigure: (providers: readonly ProxyOutpostConfig[]) => void = () => undefined) {
   const done: string[] = [];
   const plane: Plane = {
-    configure: () => {
+    configure: (_outpost, providers) => {
+      onConfigure(providers);
       done.push('configure');
       queueMicrotask(() => done.push('turn'));
     },
@@ -69,5 +70,28 @@ describe('runWorker', () => {
   it('applies sign-outs told before a configuration together with it, and later ones at once', async () => {
     const done = await worker()(START, signedOut('a'), signedOut('b'), CONFIGURE, signedOut('c'), CONFIGURE);
     assert.deepEqual(done, ['configure', 'sign-out a 7', 'sign-out b 7', 'turn', 'sign-out c 7', 'configure', 'turn']);
+  });
+
+  it('applies what is new to what it has, and keeps the rest as it is', async () => {
+    const provider = (pk: number, name: string) => ({ pk, name, certificate: null }) as ProxyOutpostConfig;
+    const seen: (readonly ProxyOutpostConfig[])[] = [];
+    const change = (providers: ProxyOutpostConfig[], removed: number[] = []): ToWorker => ({
+      kind: 'reconfigure',
+      outpost: OUTPOST,
+      change: { providers, removed, certificates: {} },
+    });
+    await worker((providers) => seen.push(providers))(
+      START,
+      { ...CONFIGURE, providers: [provider(1, 'a'), provider(2, 'b'), provider(3, 'c')] } as ToWorker,
+      change([provider(2, 'other'), provider(4, 'd')], [3]),
+      change([], [1, 9]),
+    );
+    const names = seen.map((providers) => providers.map(({ name }) => name));
+    assert.deepEqual(names, [
+      ['a', 'b', 'c'],
+      ['a', 'other', 'd'],
+      ['other', 'd'],
+    ]);
+    assert.equal(seen[1]?.[0], seen[0]?.[0], 'the very object');
   });
 });

@@ -7,6 +7,7 @@ import { CertificateChoice } from '../outpost/listen/certificates.ts';
 import type { Certificates } from '../outpost/listen/certificates.ts';
 import { Metrics } from '../outpost/metrics.ts';
 import type { Channel } from './channel.ts';
+import { applyChange } from './control/configuration-change.ts';
 import { createListener } from './listener.ts';
 import type { Handlers, Listener } from './listener.ts';
 import type { FromWorker, LocalSignOut, ToWorker, WorkerStart } from './messages.ts';
@@ -44,6 +45,7 @@ export type MakePlane = (start: WorkerStart, metrics: Metrics, tell: (message: F
  */
 export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: MakePlane, onEnd: () => void): void {
   const metrics = new Metrics();
+  let configured: { providers: ProxyOutpostConfig[]; certificates: Certificates } = { providers: [], certificates: {} };
   const listeners: Listener[] = [];
   const secure: TlsListener[] = [];
   let certificates = new CertificateChoice();
@@ -52,6 +54,7 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
   let early: LocalSignOut[] | undefined = [];
 
   const configure = (outpost: OutpostInstance, providers: ProxyOutpostConfig[], pairs: Certificates) => {
+    configured = { providers, certificates: pairs };
     plane?.configure(outpost, providers);
     if (secure.length > 0) showCertificates(new CertificateChoice(providers, pairs, certificates));
     const waiting = early ?? [];
@@ -115,6 +118,10 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
         });
       case 'configure':
         return configure(message.outpost, message.providers, message.certificates);
+      case 'reconfigure': {
+        const { providers, certificates: pairs } = applyChange(configured, message.change);
+        return configure(message.outpost, providers, pairs);
+      }
       case 'fallback-certificate':
         return secure.forEach((listener) => listener.setFallback(message.pair));
       case 'events':

@@ -21,6 +21,7 @@ import { cases as n } from './n-behind-nginx.ts';
 import { cases as o } from './o-relaying.ts';
 import { cases as p } from './p-websockets.ts';
 import { cases as q } from './q-domain-level.ts';
+import { cases as made } from './r-made-from-tokens.ts';
 import { cases as s } from './s-clients.ts';
 import { cases as t } from './t-access-rules.ts';
 import type { Case } from './support/case.ts';
@@ -47,6 +48,7 @@ export const cases: readonly Case[] = [
   expressions,
   m,
   machine,
+  made,
   credentials,
   l,
   i,

@@ -61,11 +61,18 @@ export const cases: Case[] = [
         basic('goauthentik.io/token', token),
       ] as Pair[]) {
         for (const path of ['/private', '/public/x']) {
-          // the second and third time from the caches of two workers
-          for (let i = 0; i < 4; i++) {
+          // the second and third time from the caches of two workers, then beside the session that was made from it
+          let cookie = '';
+          for (let i = 0; i < 6; i++) {
             const mark = marker();
-            const answer = await PROXY.knock(env, { path: `${path}?${mark}`, headers: [sent, somewhere()] });
+            const beside = i < 4 ? '' : cookie;
+            const answer = await PROXY.knock(env, {
+              path: `${path}?${mark}`,
+              headers: [sent, somewhere()],
+              cookie: beside,
+            });
             allowed(answer);
+            cookie ||= cookieOf(answer);
             assert.equal(nameIn(PROXY, answer), person.username, story(answer));
             const [seen] = env.upstream.about(mark);
             assert.ok(seen !== undefined);
@@ -74,9 +81,12 @@ export const cases: Case[] = [
         }
       }
       for (const mode of FORWARD) {
-        for (let i = 0; i < 4; i++) {
-          const answer = await mode.knock(env, { path: '/private', headers: [header, somewhere()] });
+        let cookie = '';
+        for (let i = 0; i < 6; i++) {
+          const beside = i < 4 ? '' : cookie;
+          const answer = await mode.knock(env, { path: '/private', headers: [header, somewhere()], cookie: beside });
           allowed(answer);
+          cookie ||= cookieOf(answer);
           assert.deepEqual(values(answer.pairs, 'authorization'), [], `${mode.name} repeats it: ${story(answer)}`);
         }
       }

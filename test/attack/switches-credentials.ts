@@ -29,6 +29,18 @@ export const credentialSwitches: readonly Switch[] = [
   },
   {
     rule: 'M',
+    title: 'credentials beside the session they made are the application’s',
+    edits: [
+      edit(
+        'outpost/identify/credentials/used.ts',
+        'return presented !== undefined && digest(used[0], presented) === used[1] ?',
+        'return presented === undefined ?',
+      ),
+    ],
+    noticed: ['M4'],
+  },
+  {
+    rule: 'M',
     title: 'the answer of a question repeats credentials that were used up',
     edits: [edit('outpost/dialects/permit.ts', 'authorization !== undefined && !consumed &&', 'authorization &&')],
     noticed: ['M4'],
@@ -49,7 +61,11 @@ export const credentialSwitches: readonly Switch[] = [
     rule: 'M',
     title: 'a verified answer counts for every application',
     edits: [
-      edit('outpost/identify/credentials/credentials.ts', 'update(`${site.pk} ${header}`)', 'update(header)'),
+      edit(
+        'outpost/identify/credentials/credentials.ts',
+        'this.#digest(`${site.pk} ${header}`)',
+        'this.#digest(header)',
+      ),
       edit('outpost/identify/credentials/credentials.ts', 'if (live.site === site && until', 'if (until'),
     ],
     noticed: ['M6'],
@@ -58,17 +74,9 @@ export const credentialSwitches: readonly Switch[] = [
     rule: 'M',
     title: 'guesses are not counted',
     edits: [
-      edit(
-        'outpost/identify/credentials/credentials.ts',
-        "if (counts && !this.#limit.take(account, address)) return 'credentials-limited';",
-        '',
-      ),
+      edit('outpost/identify/credentials/failure-limit.ts', 'const keys = keysOf(attempt);', 'const keys: Keys = [];'),
       // the server counts as well, and either would do for one application
-      edit(
-        'server/oidc/wrong-credentials.ts',
-        'if (wait === 0) for (const { window } of windows) window.tried.add(digest);',
-        '',
-      ),
+      edit('server/oidc/wrong-credentials.ts', 'for (const { tried } of windows) tried.add(digest);', ''),
     ],
     noticed: ['M7'],
   },

@@ -51,7 +51,7 @@ export const requestSwitches: readonly Switch[] = [
     edits: [
       edit(
         'contract/headers.ts',
-        'names.map((n) => (n.includes(separator) ? n.replaceAll(separator, written) : n)).join(separator)',
+        'names.map((name) => name.replace(written, asInAddress)).join(separator)',
         'names.join(separator)',
       ),
     ],

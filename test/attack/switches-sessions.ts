@@ -234,6 +234,8 @@ export const sessionSwitches: readonly Switch[] = [
     title: 'sessions do not expire',
     edits: [
       edit('outpost/identify/identify.ts', "if (live.session.expiresAt <= now) return NOBODY['session-expired'];", ''),
+      // what is under way at such a moment is looked at as well
+      edit('outpost/session/open-answers.ts', 'if (expiresAt <= now) this.#cut(answer);\n      else if', 'if'),
     ],
     noticed: ['I7'],
   },

@@ -2,6 +2,7 @@
 import type { Switch } from './support/switch.ts';
 import { credentialSwitches } from './switches-credentials.ts';
 import { expressionSwitches } from './switches-expressions.ts';
+import { madeSwitches } from './switches-made.ts';
 import { requestSwitches } from './switches-requests.ts';
 import { ruleSwitches } from './switches-rules.ts';
 import { sessionSwitches } from './switches-sessions.ts';
@@ -12,4 +13,5 @@ export const switches: readonly Switch[] = [
   ...sessionSwitches,
   ...credentialSwitches,
   ...expressionSwitches,
+  ...madeSwitches,
 ];

@@ -14,7 +14,7 @@ export const questionAddress = ({ outpost }: ConfigValues): string =>
  * Headers of the answer that replace those of the visitor. Authorization: credentials for the application, or what the
  * visitor sent, or nothing where it was used up (docs/architecture.md, decision 34).
  */
-export const answerHeaders = ({ headers }: ConfigValues): string[] => [
+export const answerHeaders = ({ headers }: Pick<ConfigValues, 'headers'>): string[] => [
   'Cookie',
   ...COPIED,
   ...headers,

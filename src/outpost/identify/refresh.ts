@@ -149,7 +149,8 @@ export class Refresher {
     if (fresh.claims.sub !== session.claims.sub || fresh.claims.sid !== session.claims.sid) {
       throw new Error('the server gave the claims of somebody else');
     }
-    return { kind: 'fresh', session: fresh };
+    const { usedAuthorization } = session;
+    return { kind: 'fresh', session: usedAuthorization === undefined ? fresh : { ...fresh, usedAuthorization } };
   }
 
   #refusalOf({ session }: LiveSession): Refusal | undefined {

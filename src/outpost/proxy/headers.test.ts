@@ -237,6 +237,8 @@ describe('responseHeaders', () => {
     ['relative', upstream('backend'), 'backend', 'relative'],
     ['/base/y', upstream('backend', '/base'), 'backend', '/y'],
     ['/base', upstream('backend', '/base'), 'backend', '/'],
+    ['/base//evil.test/', upstream('backend', '/base'), 'backend', `${to}//evil.test/`],
+    ['/base/\\evil.test/', upstream('backend', '/base'), 'backend', `${to}/\\evil.test/`],
     ['/basement', upstream('backend', '/base'), 'backend', '/basement'],
     ['http://backend/base?q', upstream('backend', '/base'), 'backend', `${to}/?q`],
   ];

@@ -78,7 +78,12 @@ const ADDRESS = /^(?:(https?):)?\/\/([^/?#]*)(.*)$/is;
  */
 export function rewriteAddress(value: string, upstream: Upstream, host: string, rewriteTo: string): string {
   const match = ADDRESS.exec(value);
-  if (!match) return value.startsWith('/') ? withoutBase(value, upstream.basePath) : value;
+  if (!match) {
+    if (!value.startsWith('/')) return value;
+    const path = withoutBase(value, upstream.basePath);
+    // without its base, "/base//host" would name another host
+    return /^\/[/\\]/.test(path) ? rewriteTo + path : path;
+  }
   const authority = canonicalAuthority(match[2]!.toLowerCase(), match[1]?.toLowerCase());
   const own = authority === upstream.authority || authority === host.toLowerCase() || authority === hostname(upstream);
   return own ? rewriteTo + withoutBase(match[3]!, upstream.basePath) : value;

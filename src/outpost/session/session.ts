@@ -21,6 +21,8 @@ export interface Session {
   readonly applications?: readonly string[] | undefined;
   /** what it was made from when that was no login, by handles that events name (TokenExtension.credentials) */
   readonly credentials?: readonly string[] | undefined;
+  /** salt and digest of the credentials it was made from, as `identify/credentials/used.ts` makes them */
+  readonly usedAuthorization?: readonly [salt: string, digest: string] | undefined;
   /** position in the log of identity events, read before the claims were */
   readonly cursor: Cursor;
   /** epoch ms */
@@ -41,6 +43,7 @@ interface SealedForm {
   g?: readonly string[];
   a?: readonly string[];
   k?: readonly string[];
+  u?: readonly [string, string];
   c?: [string, number];
   t: number;
 }
@@ -55,6 +58,7 @@ export function writeSession(session: Session): string {
     ...(session.ruleGroups === undefined ? {} : { g: session.ruleGroups }),
     ...(session.applications === undefined ? {} : { a: session.applications }),
     ...(session.credentials === undefined ? {} : { k: session.credentials }),
+    ...(session.usedAuthorization === undefined ? {} : { u: session.usedAuthorization }),
     ...(session.cursor.epoch !== '' ? { c: [session.cursor.epoch, session.cursor.n] } : {}),
   };
   return JSON.stringify(form);
@@ -63,7 +67,7 @@ export function writeSession(session: Session): string {
 /** @returns the session, or `undefined` when the text is not one (sealed by another version) */
 export function readSession(text: string): Session | undefined {
   try {
-    const { p, j, x, g, a, k, c, t } = JSON.parse(text) as SealedForm;
+    const { p, j, x, g, a, k, u, c, t } = JSON.parse(text) as SealedForm;
     const [header, payload, signature] = j;
     const claims = readClaims(JSON.parse(payload) as Record<string, unknown>);
     if (!Number.isInteger(p) || !Number.isFinite(t) || claims.sub === '' || claims.exp <= 0) return undefined;
@@ -75,6 +79,7 @@ export function readSession(text: string): Session | undefined {
       ...(g === undefined ? {} : { ruleGroups: g }),
       ...(a === undefined ? {} : { applications: a }),
       ...(k === undefined ? {} : { credentials: k }),
+      ...(u === undefined ? {} : { usedAuthorization: u }),
       cursor: c === undefined ? NO_CURSOR : { epoch: c[0], n: c[1] },
       issuedAt: t,
       expiresAt: claims.exp * 1000,

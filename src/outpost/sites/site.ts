@@ -64,8 +64,8 @@ export interface Site {
   readonly upstream: Upstream | undefined;
   /** where tokens may lead single people instead */
   readonly backends: Backends;
-  /** what the site was made from; equal text = the site can be kept */
-  readonly fingerprint: string;
+  /** what the site was made from beside `provider` */
+  readonly surroundings: string;
 }
 
 /** What sites share. */
@@ -78,9 +78,9 @@ export interface SiteSurroundings {
   openBackend(address: string, verifyTls: boolean, ca: string): Upstream;
 }
 
-/** Text that is equal exactly when a provider gives the same site. */
-export function siteFingerprint(provider: ProxyOutpostConfig, { outpost, hostBrowser }: SiteSurroundings): string {
-  return JSON.stringify([provider, outpost.name, outpost.managed, outpost.config.authentik_host, hostBrowser]);
+/** Text that is equal exactly when one provider gives the same site. */
+export function surroundingsOf({ outpost, hostBrowser }: SiteSurroundings): string {
+  return JSON.stringify([outpost.name, outpost.managed, outpost.config.authentik_host, hostBrowser]);
 }
 
 /**
@@ -161,7 +161,7 @@ export function buildSite(
     websocketOrigins: provider.gatehouse?.websocket_origins ?? [],
     upstream: provider.mode === 'proxy' ? upstreamOf(provider, around, problems) : undefined,
     backends: backendsOf(provider, around),
-    fingerprint: siteFingerprint(provider, around),
+    surroundings: surroundingsOf(around),
   };
   return { site, problems };
 }

@@ -1,8 +1,9 @@
 /** Everything a configuration says, immutable, swapped as a whole (design/models.md 7). */
+import { isDeepStrictEqual } from 'node:util';
 import type { OutpostInstance, ProxyOutpostConfig } from '../../contract/api.ts';
 import type { Upstream } from '../proxy/target.ts';
 import { HostTable } from '../../rules/hosts.ts';
-import { buildSite, siteFingerprint } from '../sites/site.ts';
+import { buildSite, surroundingsOf } from '../sites/site.ts';
 import type { Site, SiteSurroundings } from '../sites/site.ts';
 
 export interface OutpostState {
@@ -32,9 +33,10 @@ export function buildState(
 ): { state: OutpostState; problems: ConfigurationProblem[] } {
   const sites = new Map<number, Site>();
   const problems: ConfigurationProblem[] = [];
+  const surroundings = surroundingsOf(around);
   for (const provider of providers) {
     const known = previous?.sites.get(provider.pk);
-    if (known !== undefined && known.fingerprint === siteFingerprint(provider, around)) {
+    if (known?.surroundings === surroundings && isSame(known.provider, provider)) {
       sites.set(provider.pk, known);
       continue;
     }
@@ -49,3 +51,6 @@ export function buildState(
   const longestValidity = all.reduce((longest, site) => Math.max(longest, site.validity), 0);
   return { state: { outpost: around.outpost, sites, hosts: table, upstreams, longestValidity }, problems };
 }
+
+/** Mostly the very object: only what changed comes anew, and there may be thousands. */
+const isSame = (a: ProxyOutpostConfig, b: ProxyOutpostConfig) => a === b || isDeepStrictEqual(a, b);

@@ -153,6 +153,13 @@ describe('entitlements', () => {
     assert.deepEqual(await entitlementsOf(s.ctx.db, s.eve, s.application), ['editor']);
     assert.deepEqual(await entitlementsOf(s.ctx.db, s.bob, s.application), ['guest']);
     await assert.rejects(make('editor'), fields('name'));
+    for (const name of ['ad\u0001min', 'admin\n', ' admin']) {
+      await assert.rejects(make(name), fields('name'));
+      await assert.rejects(
+        s.ctx.change((tx) => updateEntitlement(tx, guest.uuid, { name })),
+        fields('name'),
+      );
+    }
     await s.ctx.change((tx) => updateEntitlement(tx, editor.uuid, { name: 'author' }));
     assert.deepEqual(await entitlementsOf(s.ctx.db, s.eve, s.application), ['author']);
     await s.ctx.change((tx) => deleteEntitlement(tx, editor.uuid));

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { InvalidInput } from '../../contract/errors.ts';
 import { allGroups } from '../directory/membership.ts';
+import { nameProblem } from '../directory/names.ts';
 import type { Change } from '../context.ts';
 import { modelRef } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
@@ -111,7 +112,9 @@ async function check(db: Db, app: string, name: string, self: string | undefined
     .where('application_uuid', '=', app)
     .where('name', '=', name)
     .executeTakeFirst();
+  const problem = nameProblem(name);
   if (name.trim() === '') problems['name'] = ['Give a name.'];
+  else if (problem !== undefined) problems['name'] = [problem];
   else if (other !== undefined && other.uuid !== self) {
     problems['name'] = ['The application has an entitlement with this name.'];
   }

@@ -1,6 +1,7 @@
 /** What every start makes sure of, and what only the first one does (spec/server.md 16). */
 import type { Change, ServerContext } from '../context.ts';
 import { createGroup, groupByName } from '../directory/groups.ts';
+import { withoutControls } from '../directory/names.ts';
 import { hashPassword } from '../directory/passwords.ts';
 import { createToken } from '../directory/tokens.ts';
 import { createUser, setPassword } from '../directory/users.ts';
@@ -42,7 +43,7 @@ async function createAdministrator(
   const admin = await createUser(tx, {
     username: ADMIN_USERNAME,
     name: 'authentik Default Admin',
-    email: settings.email ?? '',
+    email: withoutControls(settings.email ?? ''),
     groups: [group.uuid],
   });
   if (passwordHash !== undefined) await setPassword(tx, admin.id, passwordHash);

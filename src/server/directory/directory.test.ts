@@ -71,6 +71,27 @@ describe('users', () => {
     assert.equal(await userByUsername(ctx.db, ' x'), undefined);
   });
 
+  it('have no control characters in what applications are told, as they would vanish on the way', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const eve = await ctx.change((tx) => createUser(tx, { username: 'eve', name: 'Eve', email: 'eve@example.test' }));
+    for (const input of [
+      { username: 'ad\u0001min' },
+      { name: 'The\u0000 boss' },
+      { email: 'al\u0001ice@example.test' },
+    ]) {
+      const named = fields(...Object.keys(input));
+      await assert.rejects(
+        ctx.change((tx) => updateUser(tx, eve.id, input)),
+        named,
+      );
+      await assert.rejects(
+        ctx.change((tx) => createUser(tx, { username: 'mallory', ...input })),
+        named,
+      );
+    }
+  });
+
   it('deactivated: sessions, tokens and artefacts are over, outposts are told', async () => {
     await using server = await testServer();
     const { ctx } = server;
@@ -148,6 +169,22 @@ describe('groups', () => {
     }
     await ctx.change((tx) => deleteGroup(tx, made.top.uuid));
     assert.deepEqual(await names(), ['low', 'middle', 'other']);
+  });
+
+  it('have names that stay the same in a header', async () => {
+    await using server = await testServer();
+    const { ctx } = server;
+    const group = await ctx.change((tx) => createGroup(tx, { name: 'staff' }));
+    for (const name of ['ad\u0001mins', 'admins\n', ' admins', 'admins\t', '\u007fadmins', ' ']) {
+      await assert.rejects(
+        ctx.change((tx) => createGroup(tx, { name })),
+        fields('name'),
+      );
+      await assert.rejects(
+        ctx.change((tx) => updateGroup(tx, group.uuid, { name })),
+        fields('name'),
+      );
+    }
   });
 
   it('tell outposts of everybody below, of who joins and of who leaves', async () => {

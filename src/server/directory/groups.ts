@@ -11,6 +11,7 @@ import { checkAttributes } from './attributes.ts';
 import type { Attributes } from './attributes.ts';
 import { headersChanged, membersChanged, peopleChanged } from './changed.ts';
 import { withDescendants } from './membership.ts';
+import { nameProblem } from './names.ts';
 
 export interface GroupInput {
   name: string;
@@ -147,7 +148,9 @@ async function check(db: Db, input: Partial<GroupInput>, before: GroupRow | unde
   const problems: Record<string, string[]> = {};
   if (input.name !== undefined) {
     const other = await groupByName(db, input.name);
+    const problem = nameProblem(input.name);
     if (input.name.trim() === '') problems['name'] = ['Give a name.'];
+    else if (problem !== undefined) problems['name'] = [problem];
     else if (other !== undefined && other.uuid !== before?.uuid)
       problems['name'] = ['There is a group with this name.'];
   }

@@ -12,6 +12,7 @@ import { checkAttributes } from './attributes.ts';
 import type { Attributes } from './attributes.ts';
 import { headersChanged, personChanged } from './changed.ts';
 import { isSuperuser } from './membership.ts';
+import { holdsControls, nameProblem } from './names.ts';
 import { endSessionsOf } from './sessions.ts';
 
 export const USER_TYPES = ['internal', 'external', 'service_account', 'internal_service_account'] as const;
@@ -177,12 +178,14 @@ async function check(db: Db, input: Partial<UserInput>, before: UserRow | undefi
   const { username, path, type } = input;
   if (username !== undefined) {
     const other = await userByUsername(db, username);
+    const problem = nameProblem(username);
     if (username.trim() === '') problems['username'] = ['Give a username.'];
-    else if (username !== username.trim() || /\p{Cc}/u.test(username)) {
-      problems['username'] = ['Leave out spaces at the ends and control characters.'];
-    } else if (username.length > 150) problems['username'] = ['Use at most 150 characters.'];
+    else if (problem !== undefined) problems['username'] = [problem];
+    else if (username.length > 150) problems['username'] = ['Use at most 150 characters.'];
     else if (other !== undefined && other.id !== before?.id) problems['username'] = ['This username is taken.'];
   }
+  if (holdsControls(input.name ?? '')) problems['name'] = ['Leave out control characters.'];
+  if (holdsControls(input.email ?? '')) problems['email'] = ['Leave out control characters.'];
   if (path !== undefined && path.split('/').includes('')) {
     problems['path'] = ['Leave out slashes at the ends and empty parts.'];
   }

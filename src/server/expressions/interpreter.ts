@@ -9,7 +9,6 @@ interface Emscripten {
   FS: {
     mkdirTree(path: string): void;
     writeFile(path: string, data: Uint8Array): void;
-    closeStream(file: number): void;
     streams: unknown[];
   };
   ENV: Record<string, string>;
@@ -23,7 +22,7 @@ export interface Memory {
 
 interface Exports {
   memory: Memory;
-  __stack_pointer: { value: unknown };
+  __stack_pointer: { value: number };
   /** address of the switch by which Python asks for signals */
   Py_EMSCRIPTEN_SIGNAL_HANDLING: { value: number };
   malloc(bytes: number): number;
@@ -46,8 +45,17 @@ type Factory = (settings: object) => Promise<Emscripten>;
 const LIBRARY = '/lib/python314.zip';
 const FOLDERS = ['/lib/python3.14/site-packages', '/lib/python3.14/lib-dynload'];
 
+/** The state every call begins from. The same build of the interpreter goes on from it in another process. */
+export interface Image {
+  memory: Uint8Array;
+  stack: number;
+  /** address of the text that is run for a call */
+  entry: number;
+}
+
 /** A running Python whose every call begins from the same state. */
 export interface Interpreter {
+  readonly image: Image;
   /** Runs `_run()` of the runner. false: Python could not say what went wrong. */
   run(): boolean;
   /** Puts everything back; to be called after every call. */
@@ -57,17 +65,20 @@ export interface Interpreter {
 /**
  * Starts Python and arms the wall.
  * @param folder of the package `pyodide`, with a slash at its end
+ * @param from what another process began from: then Python need not find its way up again
  */
-export async function startInterpreter(folder: string, wall: Wall): Promise<Interpreter> {
+export async function startInterpreter(folder: string, wall: Wall, from?: Image): Promise<Interpreter> {
   const compiling = WebAssembly.compile(readFileSync(`${folder}pyodide.asm.wasm`));
   const library = readFileSync(`${folder}python_stdlib.zip`);
   const { default: factory } = (await import(pathToFileURL(`${folder}pyodide.asm.mjs`).href)) as { default: Factory };
   const compiled = await compiling;
   const started = Promise.withResolvers<Exports>();
+  let environment: Record<string, unknown> = {};
   const python = await factory({
     API: { config: { jsglobals: {}, env: {}, args: [], indexURL: folder }, runtimeEnv: { IN_NODE: true } },
     thisProgram: 'python',
     arguments: [],
+    noInitialRun: from !== undefined,
     noImageDecoding: true,
     noAudioDecoding: true,
     noWasmDecoding: true,
@@ -80,20 +91,16 @@ export async function startInterpreter(folder: string, wall: Wall): Promise<Inte
       },
     ],
     instantiateWasm: (imports: Imports, done: (instance: object, compiled: object) => void) => {
-      const environment = imports['env'];
-      if (environment === undefined) throw new TypeError('another interpreter than the one known');
+      environment = imports['env'] ?? {};
       const marker = Symbol('error');
       environment['Jsv_GetError_import'] = () => marker;
       environment['JsvError_Check'] = (value: unknown) => (value === marker ? 1 : 0);
       wall.guard(environment);
       void (async () => {
-        try {
-          const instance = await WebAssembly.instantiate(compiled, imports);
-          started.resolve(instance.exports);
-          done(instance, compiled);
-        } catch (error) {
-          started.reject(error);
-        }
+        // when it fails, the process ends with what is thrown
+        const instance = await WebAssembly.instantiate(compiled, imports);
+        started.resolve(instance.exports);
+        done(instance, compiled);
       })();
       return {};
     },
@@ -101,7 +108,26 @@ export async function startInterpreter(folder: string, wall: Wall): Promise<Inte
   const exports = await started.promise;
 
   const bytes = () => new Uint8Array(exports.memory.buffer);
-  /** Zero-terminated text inside; its place is kept, and part of the state every call begins from. */
+  const image = from ?? firstImage(exports);
+  // the first time it loads a module of Node's, which cannot be done later; an image begins after that time
+  if (from !== undefined) (environment['random_get'] as (at: number, bytes: number) => number)(image.entry, 1);
+  const files = python.FS.streams.length;
+  wall.arm(exports.memory);
+  const restore = () => {
+    python.FS.streams.length = files;
+    const now = bytes();
+    now.set(image.memory);
+    now.fill(0, image.memory.length); // what a call added: memory does not shrink
+    exports.__stack_pointer.value = image.stack;
+  };
+  if (from !== undefined) restore();
+  return { image, run: () => exports.PyRun_SimpleString(image.entry) === 0, restore };
+}
+
+/** Loads our Python into an interpreter that has just come up. */
+function firstImage(exports: Exports): Image {
+  const bytes = () => new Uint8Array(exports.memory.buffer);
+  /** zero-terminated text inside; its place is kept, and part of the image */
   const place = (text: string) => {
     const encoded = Buffer.from(`${text}\0`);
     const at = exports.malloc(encoded.length);
@@ -112,20 +138,5 @@ export async function startInterpreter(folder: string, wall: Wall): Promise<Inte
   if (exports.PyRun_SimpleString(place(prelude + SURFACE + RUNNER)) !== 0) throw new Error('Python refused its runner');
   const entry = place('_run()');
   bytes()[exports.Py_EMSCRIPTEN_SIGNAL_HANDLING.value] = 1;
-  const files = python.FS.streams.length;
-  wall.arm(exports.memory);
-
-  const image = bytes().slice();
-  const stack = exports.__stack_pointer.value;
-  return {
-    run: () => exports.PyRun_SimpleString(entry) === 0,
-    restore: () => {
-      for (let file = files; file < python.FS.streams.length; file += 1) python.FS.streams[file] = undefined;
-      python.FS.streams.length = files;
-      const now = bytes();
-      now.set(image);
-      now.fill(0, image.length); // what a call added: memory does not shrink
-      exports.__stack_pointer.value = stack;
-    },
-  };
+  return { memory: bytes().slice(), stack: exports.__stack_pointer.value, entry };
 }

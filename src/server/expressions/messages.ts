@@ -3,10 +3,18 @@ import type { ExpressionCall, ExpressionErrorKind } from './types.ts';
 
 /** What the server and Python's process say to each other. What comes from there is checked: it may be anything. */
 
+/** Before anything else. With `image` the bytes of one follow, deflated. */
+export interface Start {
+  kind: 'start';
+  image?: { stack: number; entry: number };
+}
+
 /** Begins a call. `milliseconds`: until it is interrupted. */
 export type ToPython =
   | ({ kind: 'evaluate'; id: number; milliseconds: number } & Pick<ExpressionCall, 'name' | 'expression' | 'context'>)
   | { kind: 'check'; id: number; milliseconds: number; expression: string }
+  /** asks for the image: the next processes start from it */
+  | { kind: 'image' }
   /** `facts`: what was asked for, null when there is nothing */
   | { kind: 'answer'; id: number; facts: object | null };
 
@@ -32,6 +40,8 @@ const outcome = z.discriminatedUnion('kind', [
 
 export const fromPython = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ready'), milliseconds: z.number() }),
+  /** its bytes follow, deflated */
+  z.strictObject({ kind: z.literal('image'), stack: z.number().int(), entry: z.number().int() }),
   z.strictObject({
     kind: z.literal('ask'),
     id,

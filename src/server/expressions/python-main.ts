@@ -3,9 +3,10 @@
  * loop to speak of: it waits, computes, writes. It ends when the pipe does.
  */
 import { registerHooks } from 'node:module';
+import { deflateSync, inflateSync } from 'node:zlib';
 import { BlockingPipe } from './frames.ts';
 import { startInterpreter } from './interpreter.ts';
-import type { ToPython } from './messages.ts';
+import type { Start, ToPython } from './messages.ts';
 import { Wall } from './wall.ts';
 import type { EndReason } from './wall.ts';
 
@@ -66,7 +67,7 @@ function onMessage(body: Uint8Array): void {
   if (said['kind'] === 'ask') {
     const asked = performance.now();
     pipe.write({ kind: 'ask', id, question: said['question'] });
-    const answer = next();
+    const answer = next<ToPython>();
     const facts = answer.kind === 'answer' && answer.id === id ? answer.facts : null;
     wall.give(new Uint8Array(Buffer.from(JSON.stringify(facts))), asked);
   } else if (said['kind'] === 'log') {
@@ -94,16 +95,19 @@ const wall: Wall = new Wall({
   end,
 });
 
-function next(): ToPython {
-  const body = pipe.read();
-  if (body === undefined) return exit(0);
-  return JSON.parse(body.toString('utf8')) as ToPython;
+function nextBody(): Buffer {
+  return pipe.read() ?? exit(0);
+}
+
+function next<T>(): T {
+  return JSON.parse(nextBody().toString('utf8')) as T;
 }
 
 // asked for while the interpreter starts, for constants of a file system it does not use; forbidden under --permission
 Reflect.set(process, 'binding', () => ({ fs: {} }));
 const began = performance.now();
-const python = await startInterpreter(folder, wall);
+const { image } = next<Start>();
+const python = await startInterpreter(folder, wall, image && { ...image, memory: inflateSync(nextBody()) });
 registerHooks({
   resolve: () => {
     throw new Error('nothing more is loaded here');
@@ -117,8 +121,14 @@ function failed(kind: string, message: string): object {
 }
 
 for (;;) {
-  const call = next();
+  const call = next<ToPython>();
   if (call.kind === 'answer') end({ why: 'exit' });
+  if (call.kind === 'image') {
+    const { memory, stack, entry } = python.image;
+    pipe.write({ kind: 'image', stack, entry });
+    pipe.write(deflateSync(memory, { level: 1 }));
+    continue;
+  }
   id = call.id;
   log = [];
   messages = [];

@@ -5,9 +5,9 @@ import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { frame, FrameReader, MAX_FROM_PYTHON } from './frames.ts';
+import { frame, FrameReader } from './frames.ts';
 import { fromPython } from './messages.ts';
-import type { FromPython, ToPython } from './messages.ts';
+import type { FromPython, Start, ToPython } from './messages.ts';
 
 /** Python in a process of its own, seen from the server. */
 export interface PythonProcess {
@@ -17,7 +17,7 @@ export interface PythonProcess {
 }
 
 export interface PythonEvents {
-  onMessage: (message: FromPython) => void;
+  onMessage: (message: FromPython | Buffer) => void;
   /** it sent what is no message; it is killed */
   onNonsense: () => void;
   /** once, whatever ended it; `complaint`: the end of what it wrote to its log */
@@ -70,21 +70,36 @@ function isolation(): Promise<string[]> {
   return wrapper;
 }
 
+/**
+ * The command that starts a module of this folder with everything that keeps it from the system.
+ * @param main the module
+ */
+export async function isolated(main: string): Promise<string[]> {
+  return [...(await isolation()), process.execPath, ...NODE_OPTIONS, main, PYODIDE];
+}
+
+/** What a process can start from: the state of one before it, deflated. */
+export interface PackedImage {
+  stack: number;
+  entry: number;
+  bytes: Buffer;
+}
+
 /** Starts it. It says `ready` when it takes calls. */
-export async function startPython(events: PythonEvents): Promise<PythonProcess> {
-  const [command = '', ...options] = [...(await isolation()), process.execPath, ...NODE_OPTIONS, MAIN, PYODIDE];
+export async function startPython(events: PythonEvents, image?: PackedImage): Promise<PythonProcess> {
+  const [command = '', ...options] = await isolated(MAIN);
   const child = spawn(command, options, { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
   const pipe = child.stdio[3] as Duplex;
-  const reader = new FrameReader(MAX_FROM_PYTHON);
+  const reader = new FrameReader();
   const kill = () => void child.kill('SIGKILL');
   let complaint = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk.toString('utf8')).slice(-COMPLAINT);
   });
   pipe.on('data', (chunk: Buffer) => {
-    let messages: FromPython[] = [];
+    let messages: (FromPython | Buffer)[] = [];
     try {
-      messages = reader.take(chunk).map((message) => fromPython.parse(message));
+      messages = reader.take(chunk).map((each) => (Buffer.isBuffer(each) ? each : fromPython.parse(each)));
     } catch {
       complaint += ' it sent what is no message';
       events.onNonsense();
@@ -93,6 +108,10 @@ export async function startPython(events: PythonEvents): Promise<PythonProcess> 
   });
   pipe.on('error', kill);
   onceEnded(child, pipe, () => events.onExit(complaint));
+  const start: Start =
+    image === undefined ? { kind: 'start' } : { kind: 'start', image: { stack: image.stack, entry: image.entry } };
+  pipe.write(frame(start));
+  if (image !== undefined) pipe.write(frame(image.bytes));
   return { pid: child.pid, send: (message) => void pipe.write(frame(message)), kill };
 }
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Ending, FromPython, ToPython } from './messages.ts';
 import { startPython } from './python-process.ts';
-import type { PythonProcess } from './python-process.ts';
+import type { PackedImage, PythonProcess } from './python-process.ts';
 import type { ExpressionCall } from './types.ts';
 
 interface RunnerOptions {
@@ -10,7 +10,7 @@ interface RunnerOptions {
   idle: number;
 }
 
-type Call = Exclude<ToPython, { kind: 'answer' }>;
+type Call = Exclude<ToPython, { kind: 'answer' } | { kind: 'image' }>;
 
 interface Job {
   call: Call;
@@ -54,6 +54,10 @@ export class PythonRunner {
   #spawning = false;
   #pause = 0;
   #serial = 0;
+  /** of the first process; the next ones are up in a fraction of the time */
+  #image: PackedImage | undefined;
+  /** it was asked for one: nothing else is sent until it came */
+  #imaging: { stack: number; entry: number } | 'asked' | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #gone: (() => void) | undefined;
@@ -100,7 +104,8 @@ export class PythonRunner {
   }
 
   #pump(): void {
-    if (this.#running !== undefined || this.#line.length === 0) return;
+    if (this.#running !== undefined || this.#imaging !== undefined) return;
+    if (this.#line.length === 0) return this.#askForImage();
     if (!this.#ready) return this.#start();
     const job = this.#line.shift();
     if (job === undefined) return;
@@ -111,6 +116,13 @@ export class PythonRunner {
     this.#running = running;
     this.#process?.send({ ...job.call, id });
     this.#watch(running);
+  }
+
+  /** When nobody waits: it takes Python a fraction of a second. */
+  #askForImage(): void {
+    if (this.#image !== undefined || !this.#ready || this.#closed) return;
+    this.#imaging = 'asked';
+    this.#process?.send({ kind: 'image' });
   }
 
   /** Kills the process when the call is not over in time; what was said by then is read first. */
@@ -132,11 +144,11 @@ export class PythonRunner {
       this.#spawning = true;
       this.#timer = setTimeout(() => this.#process?.kill(), START);
       const events = {
-        onMessage: (message: FromPython) => this.#onMessage(message),
+        onMessage: (message: FromPython | Buffer) => this.#onMessage(message),
         onNonsense: () => this.#endRunning({ kind: 'raised', message: 'it wrote what only Python writes' }),
         onExit: (complaint: string) => this.#onExit(complaint),
       };
-      void startPython(events).then((started) => {
+      void startPython(events, this.#image).then((started) => {
         this.#process = started;
         this.#starting = false;
         this.#spawning = false;
@@ -151,7 +163,16 @@ export class PythonRunner {
     this.#process?.kill();
   }
 
-  #onMessage(message: FromPython): void {
+  #onMessage(message: FromPython | Buffer): void {
+    if (Buffer.isBuffer(message) || message.kind === 'image') {
+      if (!Buffer.isBuffer(message)) {
+        if (this.#imaging === 'asked') this.#imaging = { stack: message.stack, entry: message.entry };
+        return;
+      }
+      if (typeof this.#imaging === 'object') this.#image = { ...this.#imaging, bytes: message };
+      this.#imaging = undefined;
+      return this.#pump();
+    }
     if (message.kind === 'ready') {
       clearTimeout(this.#timer);
       this.#ready = true;
@@ -209,6 +230,7 @@ export class PythonRunner {
     clearTimeout(this.#timer);
     this.#process = undefined;
     this.#ready = false;
+    this.#imaging = undefined;
     this.#gone?.();
     if (!expected && !this.#closed) this.#options.log.error({ complaint }, 'Python for expressions ended unasked');
     if (running !== undefined) {

@@ -24,7 +24,7 @@ export interface AcceptedToken extends LiveToken {
 /**
  * @param client the provider it is shown to
  * @returns `undefined` unless it is alive, of this provider or one it trusts, and its owner is active. Whether the
- *   rules of the application let the owner in is another question: checkSignIn().
+ *   rules of the application let the owner in is another question: checkAccess(), for our own outposts checkSignIn().
  */
 export async function acceptedAccessToken(
   ctx: ServerContext,

@@ -1,5 +1,6 @@
 /** The account machines act as that show nothing but the client secret (spec/server.md 5.6): one for each provider. */
 import type { Change, ServerContext } from '../context.ts';
+import { withoutControls } from '../directory/names.ts';
 import { createUser, userById, userByUsername } from '../directory/users.ts';
 import type { Actor } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
@@ -27,7 +28,7 @@ async function makeAccount(tx: Change, { provider, application }: Client): Promi
   if (made !== undefined) return made;
   const user = await createUser(tx, {
     username: await freeUsername(tx, now),
-    name: `${application.name} (client credentials)`,
+    name: withoutControls(`${application.name} (client credentials)`),
     type: 'service_account',
     path: `goauthentik.io/apps/${application.slug}`,
     attributes: { [GENERATED_ATTRIBUTE]: true },
@@ -38,7 +39,7 @@ async function makeAccount(tx: Change, { provider, application }: Client): Promi
 
 /** As published; with the provider's number where somebody else has that name: nobody may become another account. */
 async function freeUsername(tx: Change, provider: { id: number; name: string }): Promise<string> {
-  const name = provider.name.replaceAll(/\p{Cc}/gu, '');
+  const name = withoutControls(provider.name);
   const published = `ak-${name.slice(0, NAME_LENGTH)}${SUFFIX}`;
   if ((await userByUsername(tx.db, published)) === undefined) return published;
   const number = `-${provider.id}`;

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { JWTPayload } from 'jose';
 import { EXTENSION_HEADER } from '../../contract/extension.ts';
 import type { IntrospectionExtension, RefusalExtension } from '../../contract/extension.ts';
+import { checkAccess } from '../access/check-access.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { endCredential } from '../directory/credentials.ts';
@@ -33,7 +34,10 @@ export function introspectionRoutes(ctx: ServerContext, scope: FastifyInstance):
     if (accepted === undefined) return reply.send({ active: false });
     const { user, scopes } = accepted;
     const extension = request.headers[EXTENSION_HEADER.toLowerCase()] !== undefined;
-    const access = await checkSignIn(ctx.db, user, client.provider, client.application);
+    // As where codes are redeemed: who knows no applications of a domain lets whoever has a token onto every host of it
+    const access = extension
+      ? await checkSignIn(ctx.db, user, client.provider, client.application)
+      : await checkAccess(ctx.db, user, client.application);
     if (!access.passing) {
       const refusal: RefusalExtension = { denied: access.reasons[0] ?? 'denied' };
       return reply.send({ active: false, ...(extension ? { gatehouse: refusal } : {}) });

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EMBEDDED_OUTPOST_MANAGED } from '../../contract/api.ts';
 import { EXTENSION_HEADER, REMOTE_IP_HEADER } from '../../contract/extension.ts';
 import type { RefusalExtension } from '../../contract/extension.ts';
+import { checkAccess } from '../access/check-access.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { writeAudit } from '../events/audit.ts';
@@ -55,7 +56,10 @@ export async function sendMachineToken(
     return refuse('the credentials are not valid', {});
   }
   const { user, from } = login;
-  const access = await checkSignIn(ctx.db, user, client.provider, client.application);
+  // As where codes are redeemed: who knows no applications of a domain lets whoever has a token onto every host of it
+  const access = extension
+    ? await checkSignIn(ctx.db, user, client.provider, client.application)
+    : await checkAccess(ctx.db, user, client.application);
   if (!access.passing) {
     return refuse('access to the application is denied', { denied: access.reasons[0] ?? 'denied' });
   }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { createApplication } from '../access/applications.ts';
+import { createDomainApplication } from '../access/domain-bindings.ts';
 import { createGroup } from '../directory/groups.ts';
 import { deleteToken, setTokenKey, updateToken } from '../directory/tokens.ts';
 import { deleteUser, updateUser, userByUid, userByUsername } from '../directory/users.ts';
@@ -7,6 +9,7 @@ import { defaultConfig } from '../outposts/config.ts';
 import { embeddedOutpost } from '../outposts/embedded.ts';
 import { createOutpost, updateOutpost } from '../outposts/outposts.ts';
 import { refreshSession } from '../outposts/session-refresh.ts';
+import { updateProvider } from '../proxy-provider/providers.ts';
 import type { OutpostRow } from '../storage/rows.ts';
 import { ASSERTION, Machines, OURS, refused, tokenOf } from './machine.test-helper.ts';
 import { addClient, addUser, PASSWORD, payloadOf, Visitor } from './oidc.test-helper.ts';
@@ -103,6 +106,30 @@ describe('signing in without a browser', () => {
       refused(await m.ask({ username: 'eve', password: his.key }, {}, closed), /denied/);
       const told = await m.ask({ username: 'eve', password: his.key, client_secret: closed.secret }, OURS, closed);
       assert.deepEqual(told.body['gatehouse'], { denied: 'user-not-named' });
+    });
+
+    it('at domain level only our own outposts get tokens for who may open a part of it', async () => {
+      const domain = await addClient(m.server.ctx, 'dom', { users: [m.alice] });
+      await m.server.ctx.change(async (tx) => {
+        const { uuid } = await createApplication(tx, { name: 'part', slug: 'part' });
+        await updateProvider(tx, domain.provider.id, {
+          mode: 'forward_domain',
+          external_host: 'https://login.dom.test',
+          cookie_domain: 'dom.test',
+        });
+        await createDomainApplication(tx, { application: uuid, provider: domain.provider.id, host: 'part.dom.test' });
+      });
+      const pair = { username: 'eve', password: (await m.appPassword(m.eve)).key };
+      const proven = { ...pair, client_secret: domain.secret };
+      for (const headers of [{}, OURS]) refused(await m.ask(pair, headers, domain), /denied/);
+      refused(await m.ask(proven, {}, domain), /denied/);
+      const answer = await m.ask(proven, OURS, domain);
+      const token = tokenOf(answer);
+      assert.deepEqual((answer.body['gatehouse'] as Record<string, unknown>)['applications'], ['part']);
+      // an application below it is told the token, and may show it around
+      assert.deepEqual(await m.introspect(token, domain), { active: false });
+      assert.equal((await m.introspect(token, domain, OURS))['active'], true);
+      refused(await m.ask({ client_assertion_type: ASSERTION, client_assertion: token }, {}, domain), /denied/);
     });
 
     it('grants what is asked for and configured, nothing else', async () => {

@@ -50,6 +50,17 @@ describe('the limit of wrong credentials', () => {
     assert.equal(wrong.attempt('bob', '', 'one more').wait, 0);
   });
 
+  it('forgets nothing over attempts that have to wait', () => {
+    const wrong = new WrongCredentials();
+    for (let i = 0; i < PAIR_ATTEMPTS; i++) wrong.attempt('alice', '198.51.100.7', `guess ${i}`);
+    for (let i = 0; i < ADDRESS_ATTEMPTS; i++) wrong.attempt('', HOME, `guess ${i}`);
+    for (let i = 0; i < 20_000; i++) assert.ok(wrong.attempt(`random ${i}`, HOME, 'x').wait > 0);
+    assert.ok(wrong.attempt('alice', '198.51.100.7', 'one more').wait > 0);
+    const { wait, right } = wrong.attempt('bob', HOME, 'right');
+    right();
+    assert.ok(wait > 0 && wrong.attempt('bob', HOME, 'right').wait > 0);
+  });
+
   it('begins anew after a window, and says when', () => {
     let now = 1_000_000;
     const wrong = new WrongCredentials(() => now);

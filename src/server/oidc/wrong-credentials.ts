@@ -48,19 +48,27 @@ export class WrongCredentials {
    */
   attempt(account: string, address: string, secret: string): Attempt {
     const digest = createHmac('sha256', this.#key).update(`${account}\n${secret}`).digest('base64url').slice(0, 16);
-    const windows = limitsOf(account, address).map(([key, most]) => ({ most, window: this.#window(key) }));
-    const repeated = windows.length > 0 && windows.every(({ window }) => window.tried.has(digest));
-    const full = windows.filter(({ most, window }) => !window.tried.has(digest) && window.tried.size >= most);
-    const ends = Math.max(0, ...full.map(({ window }) => window.ends));
-    const wait = full.length === 0 ? 0 : Math.max(1, Math.ceil((ends - this.#now()) / 1000));
-    if (wait === 0) for (const { window } of windows) window.tried.add(digest);
-    const right = () => windows.forEach(({ window }) => window.tried.delete(digest));
-    return { wait, repeated, right };
+    const limits = limitsOf(account, address).map(([key, most]) => ({ key, most, window: this.#current(key) }));
+    const repeated = limits.length > 0 && limits.every(({ window }) => window?.tried.has(digest) === true);
+    const ends = limits.flatMap(({ most, window }) =>
+      window !== undefined && !window.tried.has(digest) && window.tried.size >= most ? [window.ends] : [],
+    );
+    if (ends.length > 0) {
+      const wait = Math.max(1, Math.ceil((Math.max(...ends) - this.#now()) / 1000));
+      return { wait, repeated, right: () => {} };
+    }
+    // Not before: attempts that have to wait must not push out what is remembered of others
+    const windows = limits.map(({ key, window }) => window ?? this.#begin(key));
+    for (const { tried } of windows) tried.add(digest);
+    return { wait: 0, repeated, right: () => windows.forEach(({ tried }) => tried.delete(digest)) };
   }
 
-  #window(key: string): Window {
-    const known = this.#windows.get(key);
-    if (known !== undefined && known.ends > this.#now()) return known;
+  #current(key: string): Window | undefined {
+    const window = this.#windows.get(key);
+    return window !== undefined && window.ends > this.#now() ? window : undefined;
+  }
+
+  #begin(key: string): Window {
     const window = { tried: new Set<string>(), ends: this.#now() + WINDOW_MS };
     this.#windows.set(key, window);
     return window;

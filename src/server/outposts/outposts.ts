@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { EMBEDDED_OUTPOST_MANAGED } from '../../contract/api.ts';
 import { InvalidInput } from '../../contract/errors.ts';
 import type { Change } from '../context.ts';
+import { withoutControls } from '../directory/names.ts';
 import { createToken, OUTPOST_TOKENS } from '../directory/tokens.ts';
 import { createUser, deleteUser } from '../directory/users.ts';
 import { modelRef } from '../events/audit.ts';
@@ -139,7 +140,7 @@ export async function removeOutpost(tx: Change, outpost: OutpostRow): Promise<vo
 }
 
 const ref = (outpost: OutpostRow) => modelRef('outpost', outpost.uuid, outpost.name);
-const serviceAccountName = (name: string) => `Outpost ${name} Service-Account`;
+const serviceAccountName = (name: string) => withoutControls(`Outpost ${name} Service-Account`);
 /** Terraform sends an empty text where it means none. */
 const emptyToNull = (value: string | null | undefined) => (value === undefined || value === '' ? null : value);
 const textOf = (value: unknown) => (typeof value === 'string' ? value : '');

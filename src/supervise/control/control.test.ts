@@ -9,6 +9,7 @@ import { after, afterEach, describe, it } from 'node:test';
 import { pino } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
+import { CONFIGURATION_PATH, EXTENSION_HEADER } from '../../contract/extension.ts';
 import type { IdentityEventBatch, SignOutReport } from '../../contract/extension.ts';
 import { UnexpectedAnswer } from '../back-channel.ts';
 import type { BackChannelOptions } from '../messages.ts';
@@ -235,8 +236,8 @@ describe('Control', () => {
     for (const stop of running.splice(0).toReversed()) await stop();
   });
 
-  /** An identity server, as far as outposts see it. */
-  async function server(port = 0) {
+  /** An identity server, as far as outposts see it; ours unless said. */
+  async function server(port = 0, ours = true) {
     const state = { names: ['p1'], requests: [] as { url: string; auth: string; extension: string; body: string }[] };
     const sockets: WebSocket[] = [];
     const hellos: Record<string, unknown>[] = [];
@@ -248,10 +249,17 @@ describe('Control', () => {
           const { authorization = '', 'x-gatehouse-extension': extension = '' } = req.headers;
           state.requests.push({ url: req.url!, auth: authorization, extension: String(extension), body });
           res.setHeader('content-type', 'application/json');
-          if (req.url!.startsWith('/api/v3/outposts/instances/')) res.end(JSON.stringify(page([OUTPOST])));
+          const providers = state.names.map((name, i) => ({ ...provider(i + 1), name }));
+          if (req.url === '/api/v3/root/config/') {
+            if (ours) res.setHeader(EXTENSION_HEADER, '1');
+            res.end('{}');
+          } else if (req.url!.startsWith(`/api/v3/${CONFIGURATION_PATH}`) && ours) {
+            const rest = { whole: true, outpost: OUTPOST, managed_headers: [], removed: [], next: 0 };
+            res.end(JSON.stringify({ ...rest, cursor: 'c', providers }));
+          } else if (req.url!.startsWith('/api/v3/outposts/instances/')) res.end(JSON.stringify(page([OUTPOST])));
           else if (req.url!.startsWith('/api/v3/outposts/proxy/')) {
-            res.end(JSON.stringify(page(state.names.map((name) => ({ ...provider(1), name })))));
-          } else res.end('{}');
+            res.end(JSON.stringify(page(providers)));
+          } else res.writeHead(ours ? 200 : 404).end('{}');
         });
     });
     const hub = new WebSocketServer({ server: http });
@@ -274,13 +282,17 @@ describe('Control', () => {
   function control(port: number, name: string) {
     const seen = {
       configurations: [] as string[],
+      changes: [] as Parameters<ControlListener['onConfiguration']>[1][],
       events: [] as IdentityEventBatch[],
       ended: [] as string[],
       link: [] as boolean[],
       waiting: [] as string[],
     };
     const listener: ControlListener = {
-      onConfiguration: ({ providers }) => void seen.configurations.push(providers.map((p) => p.name).join()),
+      onConfiguration: ({ providers }, change) => {
+        seen.configurations.push(providers.map((p) => p.name).join());
+        seen.changes.push(change);
+      },
       onEvents: (batch) => void seen.events.push(batch),
       onSessionEnd: (sid) => void seen.ended.push(sid),
       onLink: (up) => void seen.link.push(up),
@@ -334,6 +346,38 @@ describe('Control', () => {
       () =>
         state.requests.some(({ url, body }) => url === '/api/v3/gatehouse/outposts/sign_out/' && body.includes('"s"')),
       'told',
+    );
+  });
+
+  it('speaks with any other server as published', async () => {
+    const { state, sockets, hellos, port } = await server(0, false);
+    const { made, seen } = control(port, 'published');
+    made.start();
+    await until(() => seen.link.length > 0 && hellos.length > 0, 'link');
+    state.names = ['p1', 'p2'];
+    sockets[0]!.send('{"instruction":2}');
+    await until(() => seen.configurations.at(-1) === 'p1,p2', 'update');
+    const published = ['golangVersion', 'opensslEnabled', 'opensslVersion', 'fipsEnabled'];
+    const keys = ['version', 'buildHash', 'uuid', 'hostname', ...published];
+    assert.deepEqual(Object.keys(hellos[0]!['args'] as object).sort(), keys.sort());
+    const asked = new Set(state.requests.map(({ url }) => url.split('?')[0]));
+    const calls = ['root/config/', 'outposts/instances/', 'outposts/proxy/'].map((call) => `/api/v3/${call}`);
+    assert.deepEqual([...asked], [...calls, '/ws/outpost/op-1/']);
+  });
+
+  it('tells what is new, nothing when nothing is, and everything at first', async () => {
+    const { state, port } = await server(0, false);
+    const { made, seen } = control(port, 'news');
+    await made.refresh();
+    await made.refresh();
+    state.names = ['p2'];
+    await made.refresh();
+    await made.reload();
+    const changes = seen.changes.filter((change) => change !== undefined);
+    assert.equal(changes[0], 'everything');
+    assert.deepEqual(
+      changes.slice(1).map((change) => change !== 'everything' && change.providers.map(({ name }) => name)),
+      [['p2']],
     );
   });
 

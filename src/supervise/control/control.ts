@@ -10,10 +10,13 @@ import type { OpenBackChannel } from '../back-channel.ts';
 import type { BackChannelOptions, LocalSignOut } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import { fetchCertificates } from './certificates.ts';
+import { differenceOf, namedBy } from './configuration-change.ts';
+import type { ConfigurationChange } from './configuration-change.ts';
+import { ConfigurationSource } from './configuration-source.ts';
 import { ControlLink } from './link.ts';
 import { LiveEvents } from './live-events.ts';
 import { ProblemReports } from './problem-reports.ts';
-import { fetchConfiguration, reportProblem, reportSignOut } from './rest.ts';
+import { reportProblem, reportSignOut } from './rest.ts';
 import type { Configuration } from './rest.ts';
 import { SealedFile } from './sealed-file.ts';
 import { SignOuts } from './sign-outs.ts';
@@ -21,7 +24,8 @@ import { explainUnreached } from './unreached.ts';
 
 /** What the workers are to know, as it comes in. */
 export interface ControlListener {
-  onConfiguration(configuration: Configuration): void;
+  /** @param change since the one before; undefined = all is as it was, and just confirmed */
+  onConfiguration(configuration: Configuration, change: ConfigurationChange | 'everything' | undefined): void;
   onEvents(batch: IdentityEventBatch): void;
   onSessionEnd(sid: string): void;
   onLink(up: boolean): void;
@@ -34,7 +38,13 @@ interface LastKnownGood {
   /** where it came from: the copy of another server's configuration is never used */
   base: string;
   configuration: Configuration;
-  events: IdentityEventBatch | undefined;
+  events?: IdentityEventBatch;
+}
+
+/** Beside it, as it changes far more often. */
+interface KeptEvents {
+  base: string;
+  events: IdentityEventBatch;
 }
 
 export interface ControlOptions {
@@ -61,6 +71,8 @@ export class Control {
   readonly #options: ControlOptions;
   readonly #backChannel: OpenBackChannel;
   readonly #file: SealedFile<LastKnownGood>;
+  readonly #eventsFile: SealedFile<KeptEvents>;
+  readonly #source: ConfigurationSource;
   readonly #events = new LiveEvents();
   readonly #backoff = new Backoff(250, 5000);
   #configuration: Configuration | undefined;
@@ -70,6 +82,7 @@ export class Control {
   #refreshing: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: ControlOptions) {
@@ -77,6 +90,10 @@ export class Control {
     const folder = options.dataFolder === undefined ? undefined : path.join(options.dataFolder, 'outpost');
     this.#backChannel = openBackChannel(options.server);
     this.#file = new SealedFile(folder, 'last-known-good.jwe');
+    this.#eventsFile = new SealedFile(folder, 'identity-events.jwe');
+    this.#source = new ConfigurationSource(this.#backChannel.fetch, (problem) =>
+      options.log.error({ problem }, 'a provider cannot be read'),
+    );
     const tell = (report: SignOutReport) => reportSignOut(this.#backChannel.fetch, report);
     this.signOuts = new SignOuts(new SealedFile(folder, 'sign-outs.jwe'), tell, options.log);
     this.problems = new ProblemReports((problem) => reportProblem(this.#backChannel.fetch, problem), options.log);
@@ -105,12 +122,17 @@ export class Control {
   async load(): Promise<void> {
     await this.signOuts.load(Date.now());
     const copy = await this.#file.read();
-    if (copy?.base !== this.#options.server.base) return;
-    if (copy.events) this.#events.apply(copy.events, Date.now());
-    // a copy of an earlier version has no certificates
+    const kept = await this.#eventsFile.read();
+    const { server, listener } = this.#options;
+    if (copy?.base !== server.base) return;
+    // a copy of an earlier version has no certificates, and holds the events itself
+    const events = kept?.base === server.base ? kept.events : copy.events;
+    if (events) {
+      this.#events.apply(events, Date.now());
+      listener.onEvents(events);
+    }
     this.#configuration = { ...copy.configuration, certificates: copy.configuration.certificates ?? {} };
-    if (copy.events) this.#options.listener.onEvents(copy.events);
-    this.#options.listener.onConfiguration(this.#configuration);
+    listener.onConfiguration(this.#configuration, 'everything');
   }
 
   /** Begins to talk to the server, or again at once when it is known to be back; never gives up. */
@@ -134,6 +156,12 @@ export class Control {
     return this.#refreshing;
   }
 
+  /** Fetches all of it anew, whatever is known. */
+  reload(): Promise<void> {
+    this.#source.forget();
+    return this.refresh();
+  }
+
   /** A worker signed somebody out. @returns what the other workers must know */
   signOut(report: SignOutReport): LocalSignOut {
     const provider = this.#configuration?.providers.find(({ pk }) => pk === report.provider);
@@ -144,27 +172,27 @@ export class Control {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#soon);
     this.signOuts.close();
     this.#link?.close();
     await this.#backChannel.close();
   }
 
   async #refreshOnce(): Promise<void> {
-    const { log, listener } = this.#options;
     clearTimeout(this.#timer);
     try {
-      const unreadable = (problem: string) => log.error({ problem }, 'a provider cannot be read');
-      const known = this.#configuration?.providers ?? [];
-      const fetched = await fetchConfiguration(this.#backChannel.fetch, known, unreadable);
-      const next = { ...fetched, certificates: await this.#certificates(fetched.providers) };
+      const before = this.#configuration;
+      const { outpost, providers, told } = await this.#source.fetch(before?.providers ?? []);
+      const next = { outpost, providers, certificates: await this.#certificates(providers, told) };
       if (this.#closed) return;
       this.#backoff.reset();
       this.#waitingFor = undefined;
       this.#configuration = next;
-      listener.onConfiguration(next);
-      this.#save();
-      this.#link ??= this.#openLink(next.outpost.pk);
-      this.#schedule(refreshInterval(next.outpost.refresh_interval_s));
+      const change = before ? differenceOf(before, next) : 'everything';
+      this.#options.listener.onConfiguration(next, change);
+      if (change !== undefined) this.#save();
+      this.#link ??= this.#openLink(outpost.pk);
+      this.#schedule(refreshInterval(outpost.refresh_interval_s));
     } catch (error) {
       if (this.#closed) return;
       this.#explain(error);
@@ -185,23 +213,39 @@ export class Control {
     listener.onWaiting(sentence);
   }
 
-  /** Without HTTPS nobody would see them. */
-  async #certificates(providers: Configuration['providers']): Promise<Certificates> {
+  /**
+   * Without HTTPS nobody would see them.
+   * @param told their certificates may be others now; of the rest only what is missing is asked for
+   */
+  async #certificates(all: Configuration['providers'], told: Configuration['providers']): Promise<Certificates> {
     if (!this.#options.certificates) return {};
     const known = this.#configuration?.certificates ?? {};
-    return fetchCertificates(this.#backChannel.fetch, providers, known, (uuid, text) => {
-      for (const { pk, name } of providers.filter(({ certificate }) => certificate === uuid)) {
+    const asked = new Set(told);
+    const wanted = all.filter((one) => one.certificate !== null && (asked.has(one) || !known[one.certificate]));
+    const fetched = await fetchCertificates(this.#backChannel.fetch, wanted, known, (uuid, text) => {
+      for (const { pk, name } of all.filter(({ certificate }) => certificate === uuid)) {
         const problem = { code: 'certificate', message: `${name}: ${text}`, provider: pk };
         this.#options.log.warn({ problem }, 'something in the set-up needs attention');
         this.problems.add(problem);
       }
     });
+    return namedBy(all, { ...known, ...fetched });
   }
 
   #schedule(ms: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.refresh(), ms);
     this.#timer.unref();
+  }
+
+  /** Beside the server nobody else asks at the same moment; from afar many would, and for everything or a little. */
+  #refreshSoon(): void {
+    if (this.#options.server.socket) return void this.refresh();
+    const within = this.#source.ours ? 200 : 1000;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      void this.refresh();
+    }, Math.random() * within);
   }
 
   #openLink(outpost: string): ControlLink {
@@ -211,20 +255,21 @@ export class Control {
       outpost,
       this.instance,
       {
-        cursor: () => this.#events.cursor,
+        // to any other server a HELLO is the published one
+        cursor: () => (this.#source.ours ? this.#events.cursor : undefined),
         onUp: () => {
           this.#setUp(true);
+          this.#source.probeAgain();
           void this.refresh(); // a trigger may have been missed
           void this.signOuts.tellAll();
           void this.problems.tellAll();
         },
         onDown: () => this.#setUp(false),
-        // Beside the server nobody else asks at the same moment; from afar a thousand outposts would.
-        onUpdate: () => (server.socket ? void this.refresh() : this.#schedule(Math.random() * 1000)),
+        onUpdate: () => this.#refreshSoon(),
         onEvents: (batch) => {
           this.#events.apply(batch, Date.now());
           listener.onEvents(batch);
-          this.#save();
+          this.#saveEvents();
         },
         onSessionEnd: (sid) => listener.onSessionEnd(sid),
       },
@@ -239,15 +284,19 @@ export class Control {
   }
 
   #save(): void {
-    if (!this.#configuration) return;
-    const copy = {
-      base: this.#options.server.base,
-      configuration: this.#configuration,
-      events: this.#events.snapshot(),
-    };
-    this.#file
-      .write(copy)
-      .catch((error: Error) => this.#options.log.error({ error: error.message }, 'the last good state cannot be kept'));
+    if (this.#configuration === undefined) return;
+    this.#keep(this.#file.write({ base: this.#options.server.base, configuration: this.#configuration }));
+  }
+
+  #saveEvents(): void {
+    const events = this.#events.snapshot();
+    if (events !== undefined) this.#keep(this.#eventsFile.write({ base: this.#options.server.base, events }));
+  }
+
+  #keep(written: Promise<void>): void {
+    written.catch((error: Error) =>
+      this.#options.log.error({ error: error.message }, 'the last good state cannot be kept'),
+    );
   }
 }
 

@@ -42,8 +42,8 @@ export interface LinkListener {
   onEvents(batch: IdentityEventBatch): void;
   /** instructions 3 and 4 of a published server */
   onSessionEnd(sid: string): void;
-  /** position of the identity log that the server continues from */
-  cursor(): Cursor;
+  /** position of the identity log that the server continues from; undefined = it has none */
+  cursor(): Cursor | undefined;
 }
 
 /** The WebSocket to the identity server (spec/outpost.md 17, spec/server.md 9). Reconnects until closed. */
@@ -184,7 +184,8 @@ export class ControlLink {
   }
 
   #hello(socket: WebSocket): void {
-    const gatehouse: HelloExtension = { extension: EXTENSION_VERSION, cursor: this.#listener.cursor() };
+    const cursor = this.#listener.cursor();
+    const extension: HelloExtension | undefined = cursor && { extension: EXTENSION_VERSION, cursor };
     const args = {
       version: PUBLISHED_VERSION,
       buildHash: '',
@@ -194,7 +195,7 @@ export class ControlLink {
       opensslVersion: process.versions.openssl,
       fipsEnabled: false,
       hostname: hostname(),
-      gatehouse,
+      ...(extension ? { gatehouse: extension } : {}),
     };
     socket.send(JSON.stringify({ instruction: INSTRUCTION.HELLO, args }), () => undefined);
   }

@@ -9,10 +9,10 @@ import { UnexpectedAnswer } from '../back-channel.ts';
 
 const PAGE_SIZE = 100;
 /** 100,000 providers: more is a server that counts wrongly. */
-const MAX_PAGES = 1000;
+export const MAX_PAGES = 1000;
 
 /** Which outpost a token belongs to: answered to every valid one. */
-const INSTANCES = 'api/v3/outposts/instances/';
+export const INSTANCES = 'api/v3/outposts/instances/';
 
 /** What an outpost is and serves. */
 export interface Configuration {
@@ -35,9 +35,7 @@ export async function fetchConfiguration(
   onUnreadable: (problem: string) => void,
 ): Promise<Omit<Configuration, 'certificates'>> {
   const [first] = readPage(await getJson(fetch, INSTANCES)).results;
-  if (first === undefined) {
-    throw new CodedError('no-outpost', 502, 'This token belongs to no outpost. Copy the token of the outpost again.');
-  }
+  if (first === undefined) throw noOutpost();
   const outpost = readOutpostInstance(first);
   const providers: ProxyOutpostConfig[] = [];
   for (let page = 1, seen = 0; page > 0; seen += 1) {
@@ -54,7 +52,12 @@ export async function fetchConfiguration(
   return { outpost, providers };
 }
 
-function readOr(item: unknown, previous: readonly ProxyOutpostConfig[], onUnreadable: (problem: string) => void) {
+/** A provider; one that arrives unreadable stays as it was, if it was. */
+export function readOr(
+  item: unknown,
+  previous: readonly ProxyOutpostConfig[],
+  onUnreadable: (problem: string) => void,
+) {
   try {
     return readProxyOutpostConfig(item);
   } catch (error) {
@@ -105,7 +108,8 @@ export async function reportProblem(fetch: typeof globalThis.fetch, problem: Pro
   if (answer.status >= 500 || answer.status === 429) throw new UnexpectedAnswer('problem', answer.status);
 }
 
-async function isAnswered(fetch: typeof globalThis.fetch, address: string): Promise<boolean> {
+/** Whether the token works at this address. */
+export async function isAnswered(fetch: typeof globalThis.fetch, address: string): Promise<boolean> {
   const answer = await fetch(address);
   await answer.body?.cancel();
   return answer.ok;
@@ -120,3 +124,6 @@ export async function getJson(fetch: typeof globalThis.fetch, address: string): 
   }
   return answer.json();
 }
+
+export const noOutpost = () =>
+  new CodedError('no-outpost', 502, 'This token belongs to no outpost. Copy the token of the outpost again.');

@@ -14,9 +14,11 @@ import type { CredentialProblem, Identity } from '../identify.ts';
 import { Slots } from '../refresh.ts';
 import { askServer } from './ask-server.ts';
 import type { Asked, ServerAccess, Verdict } from './ask-server.ts';
-import { FailureLimit, WINDOW_MS } from './failure-limit.ts';
-import { readAuthorization } from './presented.ts';
+import { FailureLimit } from './failure-limit.ts';
+import type { Attempt } from './failure-limit.ts';
+import { readAuthorization, secretOf } from './presented.ts';
 import type { Presented } from './presented.ts';
+import { markUsed } from './used.ts';
 
 /** As published: so long a verified answer counts. Identity events end it at once. */
 export const ACCEPTED_MS = 60_000;
@@ -48,8 +50,6 @@ interface Refused {
   readonly until: number;
   /** revocations' version when it was asked: what changed since may have made it right */
   readonly version: number;
-  /** until then it is not counted as another attempt; 0 = was never counted */
-  readonly counted: number;
 }
 
 export interface CredentialsOptions extends ServerAccess {
@@ -59,8 +59,7 @@ export interface CredentialsOptions extends ServerAccess {
 
 export class Credentials {
   readonly #options: CredentialsOptions;
-  /** credentials are kept as keyed hashes only: a dump of this memory holds none */
-  /** a key object: from bytes, each use would make one, at seven times the cost of the rest (measured) */
+  /** Credentials are kept as keyed hashes only: a dump of this memory holds none. A key object: from bytes, each use would make one, at seven times the cost of the rest (measured) */
   readonly #key = generateKeySync('hmac', { length: 256 });
   readonly #accepted = new LRUCache<string, Accepted>({ max: MAX_ACCEPTED });
   readonly #refused = new LRUCache<string, Refused>({ max: MAX_REFUSED });
@@ -79,7 +78,7 @@ export class Credentials {
    * @param nobody who it is without the header
    */
   identify(site: Site, header: string, address: string, nobody: Nobody): Identity | Promise<Identity> {
-    const key = createHmac('sha256', this.#key).update(`${site.pk} ${header}`).digest('base64');
+    const key = this.#digest(`${site.pk} ${header}`);
     const known = this.#known(site, key);
     if (known !== undefined) return typeof known === 'string' ? unaccepted(nobody, known) : known;
     const presented = readAuthorization(header);
@@ -106,19 +105,27 @@ export class Credentials {
 
   /** One call for all requests that come with the same credentials meanwhile. */
   #begin(site: Site, key: string, presented: Presented, address: string): Promise<Answer> | CredentialProblem {
-    const { backChannel, now } = this.#options;
+    const { backChannel } = this.#options;
     if (!backChannel.up || this.#running.size >= MAX_AT_ONCE + MAX_WAITING) return 'credentials-unchecked';
     const account = presented.kind === 'basic' ? presented.username : '';
-    const before = this.#refused.get(key);
-    const counts = before === undefined || before.counted <= now();
-    if (counts && !this.#limit.take(account, address)) return 'credentials-limited';
-    let failed = false;
-    const run = this.#verify(site, key, { presented, address }, () => (failed = true)).finally(() => {
-      this.#running.delete(key);
-      if (counts && !failed) this.#limit.giveBack(account, address);
-    });
+    const secret = this.#digest(secretOf(presented)); // the same at every provider
+    const run = this.#admit(site, key, { presented, address }, { account, address, secret });
     this.#running.set(key, run);
-    return run;
+    return run.finally(() => this.#running.delete(key));
+  }
+
+  async #admit(site: Site, key: string, asked: Asked, attempt: Attempt): Promise<Answer> {
+    if (!(await this.#limit.enter(attempt))) return 'credentials-limited';
+    let failed = false;
+    try {
+      return await this.#verify(site, key, asked, () => (failed = true));
+    } finally {
+      this.#limit.leave(attempt, failed);
+    }
+  }
+
+  #digest(text: string): string {
+    return createHmac('sha256', this.#key).update(text).digest('base64');
   }
 
   /** @param onFailure the server knows these credentials to be wrong */
@@ -141,15 +148,14 @@ export class Credentials {
     const { version } = revocations;
     const verdict = await askServer(site, asked, this.#options);
     if (verdict.kind !== 'right') {
-      const guess = verdict.kind === 'wrong' && verdict.guess;
-      if (guess) onFailure();
+      if (verdict.kind === 'wrong' && verdict.guess) onFailure();
       const answer = answerTo(verdict);
-      const counted = guess ? now() + WINDOW_MS : 0;
-      this.#refused.set(key, { site, answer, until: now() + REFUSED_MS, version, counted });
+      this.#refused.set(key, { site, answer, until: now() + REFUSED_MS, version });
       return answer;
     }
-    const live = new LiveSession(site, verdict.session);
-    const sealed = await site.cookie.seal(verdict.session);
+    const session = { ...verdict.session, usedAuthorization: markUsed(asked.presented) };
+    const live = new LiveSession(site, session);
+    const sealed = await site.cookie.seal(session);
     const setCookies = sealed?.setCookies ?? [];
     // last, since asking and sealing take time: what was learnt meanwhile counts
     const standing = stand(live, revocations, now()).kind;
@@ -163,7 +169,9 @@ export class Credentials {
   }
 }
 
-const unaccepted = (nobody: Nobody, credentials: CredentialProblem): Identity => ({ ...nobody, credentials });
+/** What is wrong may be the application's own. What nobody could look at may be right, and is not for the application. */
+const unaccepted = (nobody: Nobody, credentials: CredentialProblem): Identity =>
+  credentials === 'credentials-invalid' ? { ...nobody, credentials } : { ...nobody, credentials, consumed: true };
 
 function answerTo(verdict: Exclude<Verdict, { kind: 'right' }>): Answer {
   switch (verdict.kind) {

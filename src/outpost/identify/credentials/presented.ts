@@ -33,6 +33,10 @@ export function readAuthorization(header: string): Presented | undefined {
   return username === TOKEN_USER ? bearer(password) : { kind: 'basic', username, password };
 }
 
+/** The credentials as one text, however the header spells them. */
+export const secretOf = (presented: Presented): string =>
+  presented.kind === 'bearer' ? presented.token : `${presented.username}\n${presented.password}`;
+
 function bearer(token: string): Presented | undefined {
   return SIGNED_TOKEN.test(token) ? { kind: 'bearer', token } : undefined;
 }
