@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -158,11 +159,23 @@ describe('configurations under test', () => {
     assert.equal(unindent(readFileSync(SEED_INGRESS, 'utf8')), PUBLISHED_INGRESS);
   });
 
+  it('use the published compose file of the older generation, of which only the indentation is ours', () => {
+    const text = unindent(readFileSync(join(ROOT, 'test/fixtures/seed-compose-akprox.yaml'), 'utf8'));
+    assert.equal(
+      createHash('sha256').update(text).digest('hex'),
+      '4298c5b2cf8858b4cc67c61c4661fba1abc20356e2c0dd8da27f77982499dd44',
+    );
+  });
+
   it('are what the guides tell people to use', () => {
     const guides = markdown(join(ROOT, 'docs'));
     assert.ok(
       guides.some((guide) => unindent(guide).includes(unindent(PUBLISHED))),
       'no page under docs/ shows the text for the older generation',
+    );
+    assert.ok(
+      guides.some((guide) => guide.includes(PUBLISHED_SERVER)),
+      'no page under docs/ shows the text in front of the identity server',
     );
     const newer = readFileSync(NGINX_GUIDE, 'utf8');
     assert.ok(

@@ -3,7 +3,7 @@
  * forwardAuth middleware do with it (spec/outpost.md 20.2; pkg/middlewares/auth/forward.go of Traefik 3).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { askWhole, endToEnd, named, pairsOf, passOn, relay, set, TlsListener } from './relay.ts';
 import type { Pair, Whole } from './relay.ts';
 
@@ -143,13 +143,76 @@ function cookiesOf({ addAuthCookiesToResponse = [] }: ForwardAuth, answer: Pair[
   return wanted;
 }
 
-/** ``Host(`a`) && PathPrefix(`/b`) && !PathPrefix(`/b/c`)`` */
+/** ``(Host(`a`) || Host(`b`)) && PathPrefix(`/c`) && !PathPrefix(`/c/d`)`` */
 function matches(rule: string, host: string, path: string): boolean {
-  return rule.split('&&').every((part) => {
-    const [, what, text = ''] = /^\s*(!?\w+)\(`([^`]*)`\)\s*$/.exec(part) ?? [];
-    if (what === 'Host') return text.toLowerCase() === host;
-    if (what === '!PathPrefix') return !path.startsWith(text);
-    if (what === 'PathPrefix') return path.startsWith(text);
-    throw new TypeError(`rule ${rule} is none this stand-in knows`);
+  let left = rule.replaceAll(/(!?)(Host|PathPrefix)\(`([^`]*)`\)/g, (_, not: string, what: string, text: string) => {
+    const holds = what === 'Host' ? text.toLowerCase() === host : path.startsWith(text);
+    return String(holds !== (not === '!'));
   });
+  // the innermost first: brackets, then and, then or
+  const steps: [RegExp, (...parts: string[]) => string][] = [
+    [/\(\s*(true|false)\s*\)/, (_, value) => value!],
+    [/(true|false)\s*&&\s*(true|false)/, (_, a, b) => String(a === 'true' && b === 'true')],
+    [/(true|false)\s*\|\|\s*(true|false)(?!\s*&&)/, (_, a, b) => String(a === 'true' || b === 'true')],
+  ];
+  for (let step = steps.find(([form]) => form.test(left)); step !== undefined;) {
+    left = left.replace(...step);
+    step = steps.find(([form]) => form.test(left));
+  }
+  if (left.trim() !== 'true' && left.trim() !== 'false')
+    throw new TypeError(`rule ${rule} is none this stand-in knows`);
+  return left.trim() === 'true';
+}
+
+/**
+ * The dynamic configuration Traefik makes of labels of containers, for the file provider. Names are those of one compose
+ * file, so that `@docker` says nothing.
+ * @param labels by service
+ * @param place where a service is reached on a port
+ */
+export function fromLabels(
+  labels: Readonly<Record<string, Readonly<Record<string, string>>>>,
+  place: (service: string, port: string | undefined) => string,
+): string {
+  const http: Dynamic['http'] = { routers: {}, middlewares: {}, services: {} };
+  for (const [container, own] of Object.entries(labels)) {
+    if (own['traefik.enable'] !== 'true') continue;
+    const routers = Object.keys(own).flatMap((key) => /^traefik\.http\.routers\.([^.]+)\.rule$/.exec(key)?.[1] ?? []);
+    const at = (...path: string[]) => own[['traefik', 'http', ...path].join('.')];
+    const services = new Set(
+      Object.keys(own).flatMap((key) => /^traefik\.http\.services\.([^.]+)\./.exec(key)?.[1] ?? []),
+    );
+    // a container without a service of its own gets one on the port it shows
+    const service = [...services][0] ?? container;
+    const port = at('services', service, 'loadbalancer', 'server', 'port') ?? own['traefik.port'];
+    http.services[service] = { loadBalancer: { servers: [{ url: place(container, port) }] } };
+    for (const name of routers) {
+      const priority = at('routers', name, 'priority');
+      const middlewares = at('routers', name, 'middlewares')
+        ?.split(',')
+        .map((m) => m.trim().replace(/@docker$/, ''));
+      http.routers[name] = {
+        rule: at('routers', name, 'rule') ?? '',
+        service: at('routers', name, 'service') ?? service,
+        ...(priority === undefined ? {} : { priority: Number(priority) }),
+        ...(middlewares === undefined ? {} : { middlewares }),
+      };
+    }
+    for (const key of Object.keys(own)) {
+      const name = /^traefik\.http\.middlewares\.([^.]+)\.forwardauth\.address$/.exec(key)?.[1];
+      if (name === undefined) continue;
+      const option = (label: string) => at('middlewares', name, 'forwardauth', label);
+      const address = new URL(option('address') ?? '');
+      const regex = option('authResponseHeadersRegex');
+      http.middlewares![name] = {
+        forwardAuth: {
+          address: place(address.hostname, address.port) + address.pathname + address.search,
+          trustForwardHeader: option('trustForwardHeader') === 'true',
+          authResponseHeaders: (option('authResponseHeaders') ?? '').split(','),
+          ...(regex === undefined ? {} : { authResponseHeadersRegex: regex }),
+        },
+      };
+    }
+  }
+  return stringify({ http });
 }

@@ -83,7 +83,7 @@ describe('gatehouse manifest compose', () => {
       docker_labels: { team: 'web', number: 3 },
     };
     const file = compose(facts({ config }));
-    const [[name = '', service] = []] = Object.entries(file.services);
+    const [name, service] = Object.entries(file.services)[0] ?? [];
     assert.equal(name, `out-branch-office-${UUID.replaceAll('-', '')}`);
     assert.equal(service?.environment?.['AUTHENTIK_HOST_BROWSER'], 'https://auth.company/');
     assert.equal(service.environment['AUTHENTIK_INSECURE'], 'true');
