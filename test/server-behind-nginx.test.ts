@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { WebSocket } from 'ws';
 import { person, signIn, startBrowser } from './harness/browser.ts';
-import { trace } from './harness/client.ts';
+import { Client, trace } from './harness/client.ts';
 import { outpostConfiguration } from './harness/configurations.ts';
 import { hasPasswordField, links } from './harness/forms.ts';
-import { ADMIN_PASSWORD } from './harness/gatehouse.ts';
+import { ADMIN_PASSWORD, ROOT } from './harness/gatehouse.ts';
 import { PASSWORD } from './harness/provision.ts';
+import type { OutpostAccount } from './harness/provision.ts';
+import { Hosts } from './harness/hosts.ts';
+import { StandaloneOutpost } from './harness/outpost.ts';
 import { ServerSite } from './harness/server-site.ts';
-import type { Json } from './harness/api.ts';
 import { valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
 import { eventually } from './harness/wait.ts';
@@ -22,13 +26,14 @@ for (const webPath of ['/', '/auth/']) {
   describe(`the identity server at ${webPath} behind the published nginx text`, { timeout: 240_000 }, () => {
     let site: ServerSite;
     let browser: Browser;
+    /** "Location can be set to a subpath if desired" */
+    const atPath = (text: string) => text.replace('location / {', `location ${webPath} {`);
 
     before(async () => {
       site = new ServerSite({
         index: webPath === '/' ? 0 : 1,
         webPath,
-        // "Location can be set to a subpath if desired"
-        change: (text) => (webPath === '/' ? text : text.replace('location / {', `location ${webPath} {`)),
+        change: atPath,
       });
       await site.start();
       await site.provision.user('alice');
@@ -129,6 +134,50 @@ for (const webPath of ['/', '/auth/']) {
       socket.terminate();
     });
 
+    it('serves an outpost of its own, which signs people in over it and hears of a sign-out', async () => {
+      const hosts = new Hosts({ 'sso.test': site.net.webForTest });
+      const far = await StandaloneOutpost.prepare({
+        server: site.server,
+        workers: 1,
+        env: { AUTHENTIK_INSECURE: 'true' },
+        prefix: hosts.prefix,
+      });
+      const visitor = new Client((name) => (name === 'far.test' ? '127.0.0.1' : site.net.webForTest));
+      try {
+        const address = `http://far.test:${far.port}`;
+        const { provider } = await site.provision.application({
+          slug: 'far',
+          mode: 'proxy',
+          externalHost: address,
+          internalHost: `http://127.0.0.1:${site.upstream.port}`,
+          embedded: false,
+        });
+        far.token = (await site.provision.outpost('far', [provider])).token;
+        far.launch();
+        await far.configured();
+        await far.connected();
+        const login = await visitor.open(`${address}/page`);
+        assert.ok(login.url.href.startsWith(`${site.server}if/flow/`), trace(login));
+        const page = await visitor.login(login, 'alice', PASSWORD);
+        assert.equal(page.url.href, `${address}/page`, trace(page));
+        assert.deepEqual(valuesOf((JSON.parse(page.text) as Received).rawHeaders, 'x-authentik-username'), ['alice']);
+        // the last session of hers is this one; the server ends it, and the outpost hears over its WebSocket
+        const sessions = await site.gatehouse.api.list('core/authenticated_sessions/?user__username=alice');
+        for (const session of sessions)
+          await site.gatehouse.api.delete(`core/authenticated_sessions/${String(session['uuid'])}/`);
+        await eventually('the session is over', 10_000, async () => {
+          assert.equal((await visitor.background('GET', `${address}/page`)).status, 401);
+        });
+      } catch (error) {
+        far.explain({ passed: false });
+        throw error;
+      } finally {
+        await visitor.close();
+        await far.stop();
+        hosts.remove();
+      }
+    });
+
     it('takes Chromium from login to logout', async () => {
       const context = await person(browser);
       const page = await context.newPage();
@@ -156,13 +205,24 @@ for (const webPath of ['/', '/auth/']) {
       await context.close();
     });
 
+    it('shows no name that a visitor made up, with the line the guide adds', async () => {
+      const line = 'proxy_set_header X-Forwarded-Host $http_host;';
+      assert.ok(readFileSync(join(ROOT, 'docs/guides/behind-a-reverse-proxy.md'), 'utf8').includes(line));
+      const shown = async () => {
+        const headers = { 'x-forwarded-host': 'evil.test' };
+        return (await site.visitor().open(site.server, { headers })).text.includes('evil.test');
+      };
+      assert.equal(await shown(), true, 'with the published text alone');
+      await site.nginx((text) => atPath(text).replace('proxy_http_version 1.1;', `$&\n${line}`));
+      assert.equal(await shown(), false);
+    });
+
     it('says what to set when nginx speaks HTTP/1.0 to it, and keeps its pages', async () => {
       const outpost = await makeOutpost(site, 'old');
       const set = 'proxy_http_version 1.1;\n';
       await site.nginx((text) => {
         assert.ok(text.includes(set));
-        const older = text.replace(set, '');
-        return webPath === '/' ? older : older.replace('location / {', `location ${webPath} {`);
+        return atPath(text).replace(set, '');
       });
       const refusal = await new Promise<{ status: number; text: string }>((resolve, reject) => {
         const socket = outpostSocket(site, outpost);
@@ -180,45 +240,32 @@ for (const webPath of ['/', '/auth/']) {
       const page = await visitor.enter(site.server, 'akadmin', ADMIN_PASSWORD);
       assert.equal(page.url.href, `${site.server}if/user/`, trace(page));
     });
+
+    if (webPath === '/') return;
+
+    it('shares its host with an application, and the paths of outposts stay at the root', async () => {
+      await site.nginx(besideTheServer);
+      await site.provision.serverAddress(site.origin); // written without the path
+      await site.provision.application({ slug: 'front', mode: 'forward_single', externalHost: site.origin });
+      await site.provision.served(site.gatehouse.origin, site.origin);
+      const visitor = site.visitor();
+      const target = `${site.origin}/page?x=1&y=%2F`;
+      const login = await visitor.open(target);
+      assert.ok(login.url.href.startsWith(`${site.server}if/flow/`), trace(login));
+      const page = await visitor.login(login, 'alice', PASSWORD);
+      assert.equal(page.url.href, target, trace(page));
+      const received = JSON.parse(page.text) as Received;
+      assert.deepEqual(valuesOf(received.rawHeaders, 'x-authentik-username'), ['alice']);
+      assert.deepEqual(valuesOf(received.rawHeaders, 'x-forwarded-for'), [site.net.testForWeb]);
+      const portal = await visitor.open(site.server);
+      assert.equal(portal.url.href, `${site.server}if/user/`, trace(portal));
+      const out = await visitor.open(`${site.origin}/outpost.goauthentik.io/sign_out`);
+      assert.equal(out.status, 200, trace(out));
+      assert.ok(hasPasswordField((await visitor.open(target)).text));
+      assert.ok(hasPasswordField((await visitor.open(site.server)).text));
+    });
   });
 }
-
-/**
- * One host for both: the identity server below a path of it, an application at its root. The outpost's own paths stay
- * where they are.
- */
-describe('an application on the host of an identity server below a path', { timeout: 240_000 }, () => {
-  let site: ServerSite;
-
-  before(async () => {
-    site = new ServerSite({ index: 2, webPath: '/auth/', change: besideTheServer });
-    await site.start();
-    await site.provision.serverAddress(site.origin);
-    await site.provision.user('alice');
-    await site.provision.application({ slug: 'front', mode: 'forward_single', externalHost: site.origin });
-    await site.provision.served(site.gatehouse.origin, site.origin);
-  });
-  after(() => site?.stop());
-  afterEach((t) => site?.explain(t));
-
-  it('is entered over the login below the path, and left again', async () => {
-    const visitor = site.visitor();
-    const target = `${site.origin}/page?x=1&y=%2F`;
-    const login = await visitor.open(target);
-    assert.ok(login.url.href.startsWith(`${site.server}if/flow/`), trace(login));
-    const page = await visitor.login(login, 'alice', PASSWORD);
-    assert.equal(page.url.href, target, trace(page));
-    const received = JSON.parse(page.text) as Received;
-    assert.deepEqual(valuesOf(received.rawHeaders, 'x-authentik-username'), ['alice']);
-    assert.deepEqual(valuesOf(received.rawHeaders, 'x-forwarded-for'), [site.net.testForWeb]);
-    const portal = await visitor.open(site.server);
-    assert.equal(portal.url.href, `${site.server}if/user/`, trace(portal));
-    const out = await visitor.open(`${site.origin}/outpost.goauthentik.io/sign_out`);
-    assert.equal(out.status, 200, trace(out));
-    assert.ok(hasPasswordField((await visitor.open(target)).text));
-    assert.ok(hasPasswordField((await visitor.open(site.server)).text));
-  });
-});
 
 /** The text of deploy/ for the host, with the published location for the identity server's path in it. */
 function besideTheServer(published: string, { application, gatehouse }: { application: string; gatehouse: string }) {
@@ -231,31 +278,19 @@ function besideTheServer(published: string, { application, gatehouse }: { applic
   return around + host.replace('    location / {', `${location}\n    location / {`);
 }
 
-interface OutpostOfTest {
-  pk: string;
-  token: string;
-}
-
-async function makeOutpost({ gatehouse, provision }: ServerSite, name: string): Promise<OutpostOfTest> {
+async function makeOutpost({ provision }: ServerSite, name: string): Promise<OutpostAccount> {
+  const externalHost = `https://${name}.test`;
   const { provider } = await provision.application({
     slug: name,
     mode: 'forward_single',
-    externalHost: `https://${name}.test`,
+    externalHost,
+    embedded: false,
   });
-  const { api } = gatehouse;
-  const { config } = await api.get('outposts/instances/default_settings/');
-  const outpost = await api.post('outposts/instances/', {
-    name,
-    type: 'proxy',
-    providers: [provider],
-    config: config as Json,
-  });
-  const { key } = await api.get(`core/tokens/${String(outpost['token_identifier'])}/view_key/`);
-  return { pk: String(outpost['pk']), token: String(key) };
+  return provision.outpost(name, [provider]);
 }
 
 /** As an outpost on another machine opens it. */
-function outpostSocket(site: ServerSite, { pk, token }: OutpostOfTest): WebSocket {
+function outpostSocket(site: ServerSite, { pk, token }: OutpostAccount): WebSocket {
   const { host, pathname } = new URL(`${site.server}ws/outpost/${pk}/`);
   return new WebSocket(`wss://${site.net.webForTest}${pathname}?instance_uuid=${pk}`, {
     headers: { host, authorization: `Bearer ${token}` },
