@@ -12,6 +12,7 @@ const PERMISSIVE = new Set([
   'Unlicense',
   'CC0-1.0',
   'MIT-0',
+  'MPL-2.0', // binds changes to its own files only
 ]);
 
 /** Licence terms such as `(MIT OR GPL-3.0)`: one permissive choice is enough; with AND all must be. */
