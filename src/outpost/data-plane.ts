@@ -158,9 +158,13 @@ export class DataPlane {
     this.#services.openAnswers.check();
   }
 
-  /** The published instruction that a server session is over. */
-  endedByPublishedInstruction(sid: string): void {
-    this.#services.revocations.endSid(sid, this.#forgetAt(), this.#services.now());
+  /**
+   * The published instruction that a server session is over.
+   * @param at when it came, epoch ms
+   * @param until when no session of it can be left, epoch ms
+   */
+  endedByPublishedInstruction(sid: string, at: number = this.#services.now(), until = this.#forgetAt()): void {
+    this.#services.revocations.endSid(sid, until, at);
     this.#services.openAnswers.check();
   }
 

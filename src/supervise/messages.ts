@@ -7,6 +7,7 @@ import type { IdentityEventBatch, SignOutReport } from '../contract/extension.ts
 import type { Problem } from '../outpost/exchange.ts';
 import type { CertificatePair, Certificates } from '../outpost/listen/certificates.ts';
 import type { ConfigurationChange } from './control/configuration-change.ts';
+import type { SessionEnd } from './control/session-ends.ts';
 import type { MetricSnapshot } from '../outpost/metrics.ts';
 import type { ListenAddress, Settings } from '../settings/settings.ts';
 
@@ -48,7 +49,7 @@ export type ToWorker =
   | { kind: 'fallback-certificate'; pair: CertificatePair }
   | { kind: 'events'; batch: IdentityEventBatch }
   /** an official server ended this session (instructions 3 and 4) */
-  | { kind: 'session-ended'; sid: string }
+  | { kind: 'session-ended'; end: SessionEnd }
   | { kind: 'signed-out'; signOut: LocalSignOut }
   | { kind: 'link'; up: boolean }
   | { kind: 'measure'; id: number }

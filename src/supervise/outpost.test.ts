@@ -41,7 +41,11 @@ describe('an outpost that starts again', () => {
       base: SERVER.base,
       configuration: { outpost: OUTPOST, providers: [] },
     });
-    await new SealedFile(place, 'identity-events.jwe').write({ base: SERVER.base, events });
+    await new SealedFile(place, 'identity-events.jwe').write({
+      base: SERVER.base,
+      events,
+      ends: [{ sid: 'ended', at: 4, until }],
+    });
 
     const told: ToWorker[][] = [];
     const outpost = new Outpost({
@@ -72,6 +76,7 @@ describe('an outpost that starts again', () => {
       assert.equal(start?.kind, 'start');
       assert.deepEqual(more, [
         { kind: 'events', batch: events },
+        { kind: 'session-ended', end: { sid: 'ended', at: 4, until } },
         { kind: 'signed-out', signOut: { report: kept.report, at: kept.at } },
         { kind: 'configure', outpost: OUTPOST, providers: [], certificates: {} },
         { kind: 'link', up: false },

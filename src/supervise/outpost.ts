@@ -159,8 +159,9 @@ export class Outpost {
     if (!this.control)
       return [...messages, { kind: 'configure', outpost: NO_OUTPOST, providers: [], certificates: {} }];
     // what ended sessions comes first: without a configuration a worker lets nobody in
-    const { events, configuration, signOuts } = this.control;
+    const { events, configuration, signOuts, sessionEnds } = this.control;
     if (events) messages.push({ kind: 'events', batch: events });
+    for (const end of sessionEnds) messages.push({ kind: 'session-ended', end });
     for (const signOut of signOuts.live()) messages.push({ kind: 'signed-out', signOut });
     if (configuration) messages.push({ kind: 'configure', ...configuration });
     messages.push({ kind: 'link', up: this.control.up });
@@ -184,7 +185,7 @@ export class Outpost {
           this.#configured.resolve();
         },
         onEvents: (batch) => this.#tell({ kind: 'events', batch }),
-        onSessionEnd: (sid) => this.#tell({ kind: 'session-ended', sid }),
+        onSessionEnd: (end) => this.#tell({ kind: 'session-ended', end }),
         onLink: (up) => {
           this.#tell({ kind: 'link', up });
           const { outpost, providers } = control.configuration ?? {};

@@ -19,8 +19,8 @@ import type { TlsListener } from './tls-listener.ts';
 export interface Plane {
   configure(outpost: OutpostInstance, providers: ProxyOutpostConfig[]): void;
   applyEvents(batch: IdentityEventBatch): void;
-  endedByPublishedInstruction(sid: string): void;
-  /** @param at epoch ms */
+  /** @param at epoch ms, here and below */
+  endedByPublishedInstruction(sid: string, at: number, until: number): void;
   signOut(report: SignOutReport, at: number): void;
   setLink(up: boolean): void;
   /** its ping says that nobody should be sent here */
@@ -127,7 +127,7 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
       case 'events':
         return plane?.applyEvents(message.batch);
       case 'session-ended':
-        return plane?.endedByPublishedInstruction(message.sid);
+        return plane?.endedByPublishedInstruction(message.end.sid, message.end.at, message.end.until);
       case 'signed-out':
         if (early) return void early.push(message.signOut);
         return plane?.signOut(message.signOut.report, message.signOut.at);

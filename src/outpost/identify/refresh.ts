@@ -67,6 +67,9 @@ export class Refresher {
   /** Settles a stale session: with new claims, the old ones for a while, or not at all. */
   settle(live: LiveSession): Identity | Promise<Identity> {
     const { revocations, backChannel, now } = this.#options;
+    // an official server has no such call: what goes on ends with its session
+    if (live.site.provider.gatehouse === undefined)
+      return { kind: 'person', reason: 'session-grace', live, setCookies: [] };
     const refusal = this.#refusalOf(live);
     if (refusal?.version === revocations.version) return refused(live, refusal.verdict);
     const key = keyOf(live.session);

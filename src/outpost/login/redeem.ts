@@ -41,6 +41,7 @@ export async function redeem(
 ): Promise<Session> {
   const client = clientOf(site);
   const server = serverOf(site);
+  const asked = now(); // an end that is heard of while the server answers concerns what it answers
   let answer: oauth.TokenEndpointResponse;
   try {
     const response = await oauth.authorizationCodeGrantRequest(
@@ -64,7 +65,7 @@ export async function redeem(
   if (identity.nonce !== secrets.nonce || identity.sub !== claims.sub) {
     throw new CodedError('login-token-invalid', 502, 'The identity server sent tokens that do not belong together.');
   }
-  return newSession(site, answer.access_token, claims, answer['gatehouse'] as TokenExtension | undefined, now());
+  return newSession(site, answer.access_token, claims, answer['gatehouse'] as TokenExtension | undefined, asked);
 }
 
 function explain(error: unknown): CodedError {

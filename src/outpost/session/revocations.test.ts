@@ -112,6 +112,19 @@ describe('revocations', () => {
     assert.equal(noSid.standing(session(9, { sid: '', sub: 'other' })), 'live');
   });
 
+  it('end what was begun before an instruction without a number; of a server of ours, the session as a whole', () => {
+    for (const end of [
+      (all: Revocations) => all.endSid('sid', NOW + 1e6, NOW),
+      (all: Revocations) => all.signOut({ provider: 1, sid: 'sid', uid: 'uid' }, true, NOW + 1e6, NOW),
+    ]) {
+      const revocations = withEvents();
+      end(revocations);
+      const official = (issuedAt: number) => revocations.standing(session(0, { epoch: '', provider: 2, issuedAt }));
+      assert.deepEqual([official(NOW - 1), official(NOW), official(NOW + 1)], ['ended', 'ended', 'live']);
+      assert.equal(revocations.standing(session(9, { issuedAt: NOW + 1 })), 'ended', 'ours never goes on with it');
+    }
+  });
+
   it('ignore an empty sid, which would end every session without one', () => {
     const revocations = withEvents();
     revocations.endSid('', NOW + 1e6, NOW);

@@ -20,6 +20,13 @@ interface Mark {
   until: number;
 }
 
+/** An end without a number; both epoch ms. */
+interface Ended {
+  /** when it was heard of here */
+  at: number;
+  until: number;
+}
+
 const PRUNE_EVERY_MS = 60_000;
 
 export class Revocations {
@@ -34,10 +41,10 @@ export class Revocations {
   readonly #users = new Map<string, Mark>();
   readonly #providers = new Map<number, Mark>();
   #everybody: Mark = { deny: 0, refresh: 0, until: 0 };
-  /** sid -> until, for ends that carry no number: published instruction, sign-outs made here */
-  readonly #endedSids = new Map<string, number>();
-  /** `provider sid` -> when it was signed out here (ms) and until */
-  readonly #signedOut = new Map<string, { at: number; until: number }>();
+  /** by sid, ends that carry no number: published instruction, sign-outs made here */
+  readonly #endedSids = new Map<string, Ended>();
+  /** `provider sid` */
+  readonly #signedOut = new Map<string, Ended>();
   #prunedAt = 0;
 
   /** Applies a batch; a snapshot replaces everything learnt from earlier ones. */
@@ -76,12 +83,14 @@ export class Revocations {
   }
 
   /**
-   * The published session-end instruction: this session is over, whatever its number.
+   * The published session-end instruction: this session is over, whatever its number. Where it comes from an official
+   * server, only what was begun before it is: such a server may go on with the same session (spec/server.md 9 and 14), and
+   * whoever were refused for ever would be sent to and fro between the two.
    * @param until epoch ms after which no token of it can be valid
    */
   endSid(sid: string, until: number, now: number): void {
     if (sid === '') return; // would name every session that has none
-    this.#endedSids.set(sid, until);
+    this.#endedSids.set(sid, { at: now, until });
     this.version++;
     this.#prune(now);
   }
@@ -91,7 +100,7 @@ export class Revocations {
    * @param everything the whole server session is over, not only this application's login
    */
   signOut(report: SignOutReport, everything: boolean, until: number, now: number): void {
-    if (report.sid !== '' && everything) this.#endedSids.set(report.sid, until);
+    if (report.sid !== '' && everything) this.#endedSids.set(report.sid, { at: now, until });
     else this.#signedOut.set(signedOutKey(report.provider, report.sid, report.uid), { at: now, until });
     this.version++;
     this.#prune(now);
@@ -99,7 +108,8 @@ export class Revocations {
 
   standing(session: Session): Standing {
     const { sid, sub } = session.claims;
-    if (sid !== '' && this.#endedSids.has(sid)) return 'ended';
+    const end = sid === '' ? undefined : this.#endedSids.get(sid);
+    if (end !== undefined && (session.cursor.epoch !== '' || session.issuedAt <= end.at)) return 'ended';
     const out = this.#signedOut.get(signedOutKey(session.provider, sid, sub));
     if (out !== undefined && session.issuedAt <= out.at) return 'ended';
     if (this.#epoch === undefined) return 'live';
@@ -139,8 +149,9 @@ export class Revocations {
     for (const map of this.#marks()) {
       for (const [key, entry] of map) if (entry.until < now) map.delete(key);
     }
-    for (const [key, until] of this.#endedSids) if (until < now) this.#endedSids.delete(key);
-    for (const [key, entry] of this.#signedOut) if (entry.until < now) this.#signedOut.delete(key);
+    for (const map of [this.#endedSids, this.#signedOut]) {
+      for (const [key, entry] of map) if (entry.until < now) map.delete(key);
+    }
   }
 }
 

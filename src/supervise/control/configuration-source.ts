@@ -43,6 +43,15 @@ export class ConfigurationSource {
     return this.#ours;
   }
 
+  /**
+   * Whether the server speaks the extension; asked if need be.
+   * @throws UnexpectedAnswer or a network error when it cannot be told yet
+   */
+  async speaks(): Promise<boolean> {
+    if (!this.#probed) await this.#probe();
+    return this.#ours;
+  }
+
   /** The next fetch asks anew whom it talks to: the server may have been replaced. */
   probeAgain(): void {
     this.#probed = false;
@@ -59,8 +68,7 @@ export class ConfigurationSource {
    * @throws CodedError, UnexpectedAnswer or a network error; then the last configuration stays in use as a whole
    */
   async fetch(known: readonly ProxyOutpostConfig[]): Promise<Fetched> {
-    if (!this.#probed) await this.#probe();
-    const fetched = this.#ours ? await this.#fetchNews(known) : undefined;
+    const fetched = (await this.speaks()) ? await this.#fetchNews(known) : undefined;
     if (fetched !== undefined) return fetched;
     const { outpost, providers } = await fetchConfiguration(this.#fetch, known, this.#onUnreadable);
     const kept = keepEqual(providers, known);
@@ -109,7 +117,8 @@ export class ConfigurationSource {
       return readConfigurationAnswer(await getJson(this.#fetch, `api/v3/${CONFIGURATION_PATH}?${query}`));
     } catch (error) {
       if (!(error instanceof UnexpectedAnswer)) throw error;
-      if (error.status === 404) this.#ours = false;
+      if (error.status === 404)
+        this.#ours = false; // the published way, until the next connection
       // 403 means the token or whose it is: where it works, it is nobody's that is an outpost
       else if (error.status === 403 && (await isAnswered(this.#fetch, INSTANCES))) throw noOutpost();
       else throw error;

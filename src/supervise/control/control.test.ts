@@ -294,7 +294,7 @@ describe('Control', () => {
         seen.changes.push(change);
       },
       onEvents: (batch) => void seen.events.push(batch),
-      onSessionEnd: (sid) => void seen.ended.push(sid),
+      onSessionEnd: ({ sid }) => void seen.ended.push(sid),
       onLink: (up) => void seen.link.push(up),
       onWaiting: (sentence) => void seen.waiting.push(sentence),
     };

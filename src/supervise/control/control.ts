@@ -19,6 +19,8 @@ import { ProblemReports } from './problem-reports.ts';
 import { reportProblem, reportSignOut } from './rest.ts';
 import type { Configuration } from './rest.ts';
 import { SealedFile } from './sealed-file.ts';
+import { SessionEnds } from './session-ends.ts';
+import type { SessionEnd } from './session-ends.ts';
 import { SignOuts } from './sign-outs.ts';
 import { explainUnreached } from './unreached.ts';
 
@@ -27,7 +29,7 @@ export interface ControlListener {
   /** @param change since the one before; undefined = all is as it was, and just confirmed */
   onConfiguration(configuration: Configuration, change: ConfigurationChange | 'everything' | undefined): void;
   onEvents(batch: IdentityEventBatch): void;
-  onSessionEnd(sid: string): void;
+  onSessionEnd(end: SessionEnd): void;
   onLink(up: boolean): void;
   /** the server cannot be asked: why, and what to do; told once for each reason */
   onWaiting(sentence: string): void;
@@ -44,7 +46,8 @@ interface LastKnownGood {
 /** Beside it, as it changes far more often. */
 interface KeptEvents {
   base: string;
-  events: IdentityEventBatch;
+  events: IdentityEventBatch | undefined;
+  ends: SessionEnd[];
 }
 
 export interface ControlOptions {
@@ -74,6 +77,7 @@ export class Control {
   readonly #eventsFile: SealedFile<KeptEvents>;
   readonly #source: ConfigurationSource;
   readonly #events = new LiveEvents();
+  readonly #ends = new SessionEnds();
   readonly #backoff = new Backoff(250, 5000);
   #configuration: Configuration | undefined;
   #link: ControlLink | undefined;
@@ -94,7 +98,9 @@ export class Control {
     this.#source = new ConfigurationSource(this.#backChannel.fetch, (problem) =>
       options.log.error({ problem }, 'a provider cannot be read'),
     );
-    const tell = (report: SignOutReport) => reportSignOut(this.#backChannel.fetch, report);
+    // to any other server the browser goes itself
+    const tell = async (report: SignOutReport) =>
+      !(await this.#source.speaks()) || reportSignOut(this.#backChannel.fetch, report);
     this.signOuts = new SignOuts(new SealedFile(folder, 'sign-outs.jwe'), tell, options.log);
     this.problems = new ProblemReports((problem) => reportProblem(this.#backChannel.fetch, problem), options.log);
   }
@@ -118,6 +124,11 @@ export class Control {
     return this.#events.snapshot();
   }
 
+  /** Ends of sessions that no event told of. */
+  get sessionEnds(): SessionEnd[] {
+    return this.#ends.live(Date.now());
+  }
+
   /** Takes the sign-outs and the last good copy that an earlier run kept, if there are any. */
   async load(): Promise<void> {
     await this.signOuts.load(Date.now());
@@ -126,7 +137,9 @@ export class Control {
     const { server, listener } = this.#options;
     if (copy?.base !== server.base) return;
     // a copy of an earlier version has no certificates, and holds the events itself
-    const events = kept?.base === server.base ? kept.events : copy.events;
+    const own = kept?.base === server.base ? kept : { events: copy.events, ends: [] };
+    this.#ends.load(own.ends);
+    const { events } = own;
     if (events) {
       this.#events.apply(events, Date.now());
       listener.onEvents(events);
@@ -271,7 +284,10 @@ export class Control {
           listener.onEvents(batch);
           this.#saveEvents();
         },
-        onSessionEnd: (sid) => listener.onSessionEnd(sid),
+        onSessionEnd: (sid) => {
+          listener.onSessionEnd(this.#ends.add(sid, this.#configuration?.providers ?? [], Date.now()));
+          if (!this.#source.ours) this.#saveEvents(); // ours tells the same as an event, with a number
+        },
       },
       log,
     );
@@ -289,8 +305,8 @@ export class Control {
   }
 
   #saveEvents(): void {
-    const events = this.#events.snapshot();
-    if (events !== undefined) this.#keep(this.#eventsFile.write({ base: this.#options.server.base, events }));
+    const { base } = this.#options.server;
+    this.#keep(this.#eventsFile.write({ base, events: this.#events.snapshot(), ends: this.sessionEnds }));
   }
 
   #keep(written: Promise<void>): void {
