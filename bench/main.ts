@@ -13,6 +13,7 @@ import { ROOT } from './lib/processes.ts';
 import { Product } from './lib/product.ts';
 import type { Row } from './lib/row.ts';
 import { credentials } from './credentials.ts';
+import { expressions } from './expressions.ts';
 import { forwardAuth } from './forward-auth.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
@@ -37,6 +38,7 @@ const sections = {
   'forward-auth': forwardAuth,
   'proxy-mode': proxyMode,
   credentials,
+  expressions,
   streams,
   growth,
   start: startTimes,

@@ -24,8 +24,7 @@ const PASSED = words(`
   _tzset_js random_get environ_get environ_sizes_get emscripten_get_heap_max _emscripten_get_progname
   emscripten_runtime_keepalive_push emscripten_runtime_keepalive_pop _Py_emscripten_runtime _PyEM_TrampolineCall_JS
   __call_sighandler __syscall_getcwd __syscall_stat64 __syscall_lstat64 __syscall_fstat64 __syscall_newfstatat
-  __syscall_faccessat __syscall_readlinkat __syscall_getdents64 __syscall_fcntl64 _try_fcntl64 fd_seek fd_pread fd_close
-  fd_fdstat_get`);
+  __syscall_faccessat __syscall_readlinkat __syscall_getdents64 fd_seek fd_pread fd_fdstat_get`);
 
 /** Answered "permission denied", as a system would: what changes files, and sockets. */
 const REFUSED = words(`
@@ -151,6 +150,21 @@ export class Wall {
       if (file === CHANNEL) return this.#read(...rest);
       return (file ?? 0) < 3 ? EBADF : original(file ?? 0, ...rest);
     });
+    // what every call finds open stays as it is
+    kinds.set(
+      'fd_close',
+      (original) =>
+        (file = 0) =>
+          file < 3 ? EBADF : original(file),
+    );
+    for (const name of ['__syscall_fcntl64', '_try_fcntl64']) {
+      kinds.set(
+        name,
+        (original) =>
+          (file = 0, ...rest) =>
+            file < 3 ? -EBADF : original(file, ...rest),
+      );
+    }
     kinds.set('__syscall_openat', (original) => (folder = 0, path = 0, flags = 0, ...rest) => {
       const writes = (flags & O_ACCMODE) !== 0 || (flags & O_CREAT_TRUNC) !== 0;
       return writes || !READABLE.test(this.#text(path)) ? -EACCES : original(folder, path, flags, ...rest);
