@@ -27,7 +27,12 @@ const EXPRESSION_BYTES = 64 * 1024;
 const PATIENCE = 3;
 const PAUSE = 30_000;
 
-export function openExpressions(options: ExpressionsOptions): Expressions {
+export interface OpenedExpressions extends Expressions {
+  /** Starts Python before somebody waits for it: only where there is an expression to run. */
+  warm(): void;
+}
+
+export function openExpressions(options: ExpressionsOptions): OpenedExpressions {
   const milliseconds = options.milliseconds ?? MILLISECONDS;
   const runner = new PythonRunner({
     log: options.log,
@@ -72,6 +77,7 @@ export function openExpressions(options: ExpressionsOptions): Expressions {
       }
       return { line: 1, column: 1, message: `It could not be compiled: ${error.message}.` };
     },
+    warm: () => runner.warm(),
     get pid() {
       return runner.pid;
     },

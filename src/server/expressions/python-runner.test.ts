@@ -82,6 +82,20 @@ describe("Python's process", () => {
     await openForTest().close(); // never started
   });
 
+  it('can be started ahead', async () => {
+    const expressions = openForTest();
+    try {
+      expressions.warm();
+      expressions.warm();
+      await until(() => expressions.lines.some((line) => line.includes('is up')));
+      const { pid } = expressions;
+      assert.equal(told(await expressions.evaluate(callOf('return 1'))), 1);
+      assert.equal(expressions.pid, pid);
+    } finally {
+      await expressions.close();
+    }
+  });
+
   it('is not waited for endlessly', async () => {
     const expressions = openForTest({ waiting: 1 });
     try {

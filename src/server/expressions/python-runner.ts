@@ -80,6 +80,11 @@ export class PythonRunner {
     });
   }
 
+  /** Starts Python before somebody waits for it. */
+  warm(): void {
+    if (!this.#ready) this.#start();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
