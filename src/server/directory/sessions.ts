@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Change } from '../context.ts';
 import type { Db } from '../storage/database.ts';
 import type { SessionRow, UserRow } from '../storage/rows.ts';
+import { endTokensOf } from './credentials.ts';
 
 /** Unused for two weeks: a holiday survives, a forgotten browser does not. */
 export const SESSION_IDLE_MS = 14 * 86_400_000;
@@ -120,9 +121,9 @@ export class SessionStore {
     return endSessionsOf(tx, userId, exceptSid);
   }
 
-  /** Ends the login at one application, here and at every outpost of ours; the session itself goes on. */
+  /** Ends the login at one application and what was made from it, here and at every outpost of ours; the session goes on. */
   async forgetApplication(tx: Change, sid: string, clientId: string): Promise<void> {
-    await tx.db.deleteFrom('oidc_artefact').where('session_sid', '=', sid).where('client_id', '=', clientId).execute();
+    await endTokensOf(tx, clientId, sid);
     const row = await tx.db.selectFrom('session').select('authorizations').where('sid', '=', sid).executeTakeFirst();
     if (row === undefined) return;
     const authorizations = JSON.parse(row.authorizations) as Record<string, unknown>;

@@ -4,8 +4,9 @@ import { userByUid } from '../directory/users.ts';
 import { trusts } from '../proxy-provider/federation.ts';
 import { scopeNames } from '../proxy-provider/scope-mappings.ts';
 import type { UserRow } from '../storage/rows.ts';
+import { originsOf } from './artefacts.ts';
 import type { Client } from './clients.ts';
-import { liveAccessToken } from './tokens.ts';
+import { ACCESS_TOKEN, liveAccessToken } from './tokens.ts';
 import type { LiveToken } from './tokens.ts';
 
 export interface AcceptedToken extends LiveToken {
@@ -17,6 +18,8 @@ export interface AcceptedToken extends LiveToken {
   /** when its owner signed in, epoch ms */
   authTime: number;
   amr: string[];
+  /** handles of what it was made from (directory/credentials.ts) */
+  origins: readonly string[];
   /** epoch ms */
   expires: number;
 }
@@ -44,16 +47,26 @@ export async function acceptedAccessToken(
     sid: typeof sid === 'string' ? sid : '',
     authTime: (typeof auth_time === 'number' ? auth_time : 0) * 1000,
     amr: Array.isArray(amr) ? amr.map(String) : [],
+    origins: await originsOf(ctx.db, ACCESS_TOKEN, live.uid),
     expires: exp * 1000,
   };
 }
 
-/** What a token made from this one depends on (directory/credentials.ts): it must not outlive it. */
-export function madeFrom({ sid, uid, credential, grantId, expires, authTime, amr, clientIp }: AcceptedToken) {
-  return { sid, authTime, amr, clientIp, notAfter: expires, credential: credential ?? uid, grantId: grantId ?? uid };
+/**
+ * Outposts keep the handles of everything a session was made from. More are nobody's need: a token that has so many is
+ * good for what it says, but nothing is made from it.
+ */
+export const MAX_HANDLES = 8;
+
+export const mayBeMadeFrom = (token: AcceptedToken): boolean => handlesOf(token).length <= MAX_HANDLES;
+
+/** What a token made from this one depends on: it must not outlive it. Whether there may be one: mayBeMadeFrom(). */
+export function madeFrom(token: AcceptedToken) {
+  const { sid, expires, authTime, amr, clientIp } = token;
+  return { sid, authTime, amr, clientIp, notAfter: expires, origins: handlesOf(token) };
 }
 
-/** Handles that end what is made from this token, for outposts. */
-export function handlesOf({ uid, credential, grantId }: AcceptedToken): string[] {
-  return [...new Set([credential, uid, grantId].filter((handle) => handle !== null))];
+/** Handles that end this token and what is made from it, for outposts. */
+export function handlesOf({ uid, origins, grantId }: AcceptedToken): string[] {
+  return [...new Set([...origins, ...(grantId === null ? [] : [grantId]), uid])];
 }

@@ -8,17 +8,11 @@
  */
 import { errors } from 'oidc-provider';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
+import { endCredential } from '../directory/credentials.ts';
 import { userByUid } from '../directory/users.ts';
 import { acceptedRedirectUris } from '../proxy-provider/redirect-uris.ts';
 import { providerSecrets } from '../proxy-provider/providers.ts';
-import {
-  consumeArtefact,
-  deleteArtefact,
-  deleteByGrant,
-  findArtefact,
-  REPLAY_MEMORY_MS,
-  saveArtefact,
-} from './artefacts.ts';
+import { consumeArtefact, deleteArtefact, findArtefact, REPLAY_MEMORY_MS, saveArtefact } from './artefacts.ts';
 import { currentExchange } from './exchange.ts';
 import { sessionPayload } from './session-payload.ts';
 
@@ -82,8 +76,10 @@ export class ArtefactAdapter implements Adapter {
 
   async revokeByGrantId(grantId: string): Promise<void> {
     const exchange = currentExchange();
+    // Called once for each model, while the rows of all lie in one table; an exchange is about one grant
+    if (exchange.replayed) return;
     exchange.replayed = true;
-    await deleteByGrant(exchange.ctx.db, grantId);
+    await exchange.ctx.change((tx) => endCredential(tx, grantId));
   }
 }
 

@@ -11,8 +11,10 @@ export interface ArtefactLinks {
   sid: string | undefined;
   clientId: string | undefined;
   userId: number | undefined;
-  /** handle of what it was made from when that was no login */
-  credential?: string | undefined;
+  /** of what may be made from it */
+  handle?: string | undefined;
+  /** handles of what it was made from when that was no login: it ends with each (directory/credentials.ts) */
+  origins?: readonly string[] | undefined;
   /** epoch ms after which the row may be forgotten */
   expires: number | undefined;
 }
@@ -21,7 +23,6 @@ export interface Artefact {
   payload: Record<string, unknown>;
   sid: string | null;
   grantId: string | null;
-  credential: string | null;
   /** epoch ms of its first use */
   consumed: number | null;
 }
@@ -43,14 +44,34 @@ export async function saveArtefact(
     session_sid: links.sid ?? null,
     client_id: links.clientId ?? null,
     user_id: links.userId ?? null,
-    credential: links.credential ?? null,
+    handle: links.handle ?? null,
     expires: links.expires ?? null,
   };
-  await ctx.db
-    .insertInto('oidc_artefact')
-    .values({ model, id: key, consumed: null, ...values })
-    .onConflict((c) => c.columns(['model', 'id']).doUpdateSet(values))
+  const insert = (db: Db) =>
+    db
+      .insertInto('oidc_artefact')
+      .values({ model, id: key, consumed: null, ...values })
+      .onConflict((c) => c.columns(['model', 'id']).doUpdateSet(values))
+      .execute();
+  const origins = [...new Set(links.origins ?? [])].map((handle) => ({ model, artefact_id: key, handle }));
+  if (origins.length === 0) await insert(ctx.db);
+  else {
+    await ctx.change(async (tx) => {
+      await insert(tx.db);
+      await tx.db.insertInto('oidc_artefact_origin').values(origins).execute();
+    });
+  }
+}
+
+/** Handles of what a row was made from. */
+export async function originsOf(db: Db, model: string, id: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('oidc_artefact_origin')
+    .select('handle')
+    .where('model', '=', model)
+    .where('artefact_id', '=', hashed(id))
     .execute();
+  return rows.map(({ handle }) => handle);
 }
 
 export async function findArtefact(ctx: ServerContext, model: string, id: string): Promise<Artefact | undefined> {
@@ -66,7 +87,6 @@ export async function findArtefact(ctx: ServerContext, model: string, id: string
     payload: JSON.parse(ctx.keyring.open(row.payload, aad(model, key))) as Record<string, unknown>,
     sid: row.session_sid,
     grantId: row.grant_id,
-    credential: row.credential,
     consumed: row.consumed,
   };
 }
@@ -86,15 +106,6 @@ export async function consumeArtefact(ctx: ServerContext, model: string, id: str
 
 export async function deleteArtefact(db: Db, model: string, id: string): Promise<void> {
   await db.deleteFrom('oidc_artefact').where('model', '=', model).where('id', '=', hashed(id)).execute();
-}
-
-/** Everything that came of one authorization; used codes stay, as the memory of their use. */
-export async function deleteByGrant(db: Db, grantId: string): Promise<void> {
-  await db
-    .deleteFrom('oidc_artefact')
-    .where('grant_id', '=', grantId)
-    .where((e) => e.or([e('model', '!=', 'AuthorizationCode'), e('consumed', 'is', null)]))
-    .execute();
 }
 
 export async function pruneArtefacts(db: Db, now: number): Promise<void> {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { createGroup } from '../directory/groups.ts';
-import { updateProvider } from '../proxy-provider/providers.ts';
+import { eventsAfter, readCursor } from '../events/identity-log.ts';
+import { deleteProvider, updateProvider } from '../proxy-provider/providers.ts';
 import { ASSERTION, Machines, OURS, refused, tokenOf } from './machine.test-helper.ts';
-import { addClient, addUser, payloadOf, Visitor } from './oidc.test-helper.ts';
+import { addClient, addUser, payloadOf, RelyingParty, Visitor } from './oidc.test-helper.ts';
 import type { TestClient } from './oidc.test-helper.ts';
 
 describe('tokens of other providers', () => {
@@ -101,6 +102,99 @@ describe('tokens of other providers', () => {
       await m.server.ctx.change((tx) => m.server.ctx.sessions.end(tx, sid));
       assert.equal((await m.introspect(derived, robot))['active'], false);
       refused(await assert_(tokens.access_token, robot));
+    });
+  });
+
+  describe('what was made at a trusting provider', () => {
+    let front: TestClient;
+    before(async () => {
+      front = await addClient(m.server.ctx, 'front');
+    });
+    const trusting = async (slug: string, ...trusted: TestClient[]) => {
+      const client = await addClient(m.server.ctx, slug);
+      await m.server.ctx.change((tx) =>
+        updateProvider(tx, client.provider.id, {
+          mode: 'forward_single',
+          jwt_federation_providers: trusted.map(({ provider }) => provider.id),
+        }),
+      );
+      return client;
+    };
+    /** A login at a client, and tokens made from its token at two others, one after the other. */
+    const made = async (client: TestClient, ...others: TestClient[]) => {
+      const visitor = new Visitor(m.server.base, m.from);
+      await visitor.signIn('alice');
+      const rp = await RelyingParty.discover(m.server.base, client);
+      const attempt = await rp.attempt();
+      const location = (await visitor.ask(attempt.path)).headers.get('location') ?? '';
+      const tokens = [(await rp.redeem(location, attempt)).tokens.access_token];
+      for (const other of others) {
+        const form = { client_assertion_type: ASSERTION, client_assertion: tokens.at(-1) ?? '' };
+        tokens.push(tokenOf(await m.ask(form, {}, other)));
+      }
+      return { tokens, sid: String(payloadOf(tokens[0] ?? '')['sid']), code: { rp, location, attempt } };
+    };
+    const alive = (tokens: readonly string[]) =>
+      Promise.all(tokens.map(async (token) => (await m.userinfo(token)).status === 200));
+    /** Handles that outposts are told the end of. */
+    const told = async (work: () => Promise<unknown>) => {
+      const { n } = await readCursor(m.server.ctx.db);
+      await work();
+      const events = await eventsAfter(m.server.ctx.db, n, 0);
+      return events.flatMap((event) => (event.kind === 'credential-ended' ? [event.credential] : []));
+    };
+    const uid = (token: string | undefined) => String(payloadOf(token ?? '')['uid']);
+
+    it('ends with the sign-out of the application it began at, and only then', async () => {
+      const [back, deep] = [await trusting('back', front), await trusting('deep', front, m.wiki)];
+      const { ctx } = m.server;
+      const { tokens, sid } = await made(front, back, back);
+      const kept = await made(front, deep);
+      const out = (client: TestClient) => () =>
+        ctx.change((tx) => ctx.sessions.forgetApplication(tx, sid, client.provider.client_id));
+      assert.deepEqual(await told(out(m.wiki)), []);
+      assert.deepEqual(await alive([...tokens, ...kept.tokens]), [true, true, true, true, true]);
+      const ended = await told(out(front));
+      assert.ok(ended.includes(uid(tokens[0])), String(ended));
+      assert.deepEqual(await alive([...tokens, ...kept.tokens]), [false, false, false, true, true]);
+      assert.ok(await ctx.sessions.findBySid(sid));
+      // in the middle: what came before goes on
+      const inside = await told(() =>
+        ctx.change((tx) => ctx.sessions.forgetApplication(tx, kept.sid, deep.provider.client_id)),
+      );
+      assert.deepEqual([inside, await alive(kept.tokens)], [[], [true, false]]);
+    });
+
+    it('ends with the provider it began at', async () => {
+      const origin = await addClient(m.server.ctx, 'origin');
+      const heir = await trusting('heir', origin);
+      const { tokens } = await made(origin, heir);
+      const ended = await told(() => m.server.ctx.change((tx) => deleteProvider(tx, origin.provider.id)));
+      assert.ok(ended.includes(uid(tokens[0])), String(ended));
+      assert.deepEqual(await alive(tokens), [false, false]);
+    });
+
+    it('ends when the code it began with is used again, and outposts hear of it', async () => {
+      const back = await trusting('again', front);
+      const { tokens, code } = await made(front, back);
+      const { ctx } = m.server;
+      const answer = await m.introspect(tokens[1] ?? '', back, OURS);
+      const { credentials } = answer['gatehouse'] as { credentials: string[] };
+      const codes = () =>
+        ctx.db
+          .selectFrom('oidc_artefact')
+          .select('id')
+          .where('model', '=', 'AuthorizationCode')
+          .where('consumed', 'is not', null)
+          .where('client_id', '=', front.provider.client_id)
+          .execute();
+      const before = await codes();
+      const { rp, location, attempt } = code;
+      const ended = await told(() => assert.rejects(rp.redeem(location, attempt)));
+      assert.equal(ended.length, 1);
+      assert.ok(credentials.includes(ended[0] ?? ''), `${ended} is none of ${credentials}`);
+      assert.deepEqual(await alive(tokens), [false, false]);
+      assert.deepEqual(await codes(), before, 'a third use must be noticed, too');
     });
   });
 

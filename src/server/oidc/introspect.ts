@@ -12,7 +12,7 @@ import { formOf } from '../flows/forms.ts';
 import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
 import type { EvaluatedScopes } from '../proxy-provider/evaluate-scopes.ts';
 import { tokenExtension } from '../proxy-provider/person-headers.ts';
-import { acceptedAccessToken, handlesOf, madeFrom } from './accepted.ts';
+import { acceptedAccessToken, handlesOf, madeFrom, mayBeMadeFrom } from './accepted.ts';
 import type { AcceptedToken } from './accepted.ts';
 import { deleteArtefact, findArtefact } from './artefacts.ts';
 import { askerOf } from './asker.ts';
@@ -32,8 +32,9 @@ export function introspectionRoutes(ctx: ServerContext, scope: FastifyInstance):
     const accept = () => acceptedAccessToken(ctx, formOf(request).text('token'), client);
     const accepted = await accept();
     if (accepted === undefined) return reply.send({ active: false });
-    const { user, scopes } = accepted;
     const extension = request.headers[EXTENSION_HEADER.toLowerCase()] !== undefined;
+    if (extension && !mayBeMadeFrom(accepted)) return reply.send({ active: false });
+    const { user, scopes } = accepted;
     // As where codes are redeemed: who knows no applications of a domain lets whoever has a token onto every host of it
     const access = extension
       ? await checkSignIn(ctx.db, user, client.provider, client.application)
@@ -88,7 +89,7 @@ async function extensionOf(
   evaluated: EvaluatedScopes,
   cursor: Awaited<ReturnType<typeof readCursor>>,
 ): Promise<IntrospectionExtension> {
-  const { accessToken } = await issueTokens(ctx, {
+  const { accessToken, uid } = await issueTokens(ctx, {
     ...client,
     ...madeFrom(accepted),
     user: accepted.user,
@@ -99,7 +100,7 @@ async function extensionOf(
   });
   return {
     ...(await tokenExtension(ctx.db, client.provider, accepted.user, evaluated, cursor)),
-    credentials: handlesOf(accepted),
+    credentials: [...handlesOf(accepted), uid],
     access_token: accessToken,
   };
 }
@@ -118,5 +119,11 @@ async function revoke(ctx: ServerContext, client: Client, token: string): Promis
     });
   }
   const refresh = token === '' ? undefined : await findArtefact(ctx, 'RefreshToken', token);
-  if (refresh?.payload['clientId'] === client.provider.client_id) await deleteArtefact(ctx.db, 'RefreshToken', token);
+  if (refresh?.payload['clientId'] !== client.provider.client_id) return;
+  const { grantId } = refresh;
+  return ctx.change(async (tx) => {
+    await deleteArtefact(tx.db, 'RefreshToken', token);
+    // With its authorization, and with the access tokens that came of it (RFC 7009 2.1)
+    if (grantId !== null) await endCredential(tx, grantId);
+  });
 }

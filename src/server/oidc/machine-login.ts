@@ -9,7 +9,7 @@ import type { Form } from '../flows/forms.ts';
 import { sameSecret } from '../link.ts';
 import { providerSecrets } from '../proxy-provider/providers.ts';
 import type { UserRow } from '../storage/rows.ts';
-import { acceptedAccessToken, madeFrom } from './accepted.ts';
+import { acceptedAccessToken, madeFrom, mayBeMadeFrom } from './accepted.ts';
 import { clientAccount } from './client-account.ts';
 import type { Client, PresentedCredentials } from './clients.ts';
 import type { Attempt, WrongCredentials } from './wrong-credentials.ts';
@@ -28,8 +28,7 @@ export interface MachineLogin {
     sid: string;
     authTime: number;
     amr: readonly string[];
-    credential?: string;
-    grantId?: string;
+    origins?: readonly string[];
     notAfter?: number;
   };
   /** what it may have at most; absent = whatever the provider has */
@@ -39,7 +38,11 @@ export interface MachineLogin {
 }
 
 /** `account` is what was tried, for the audit log */
-export type Refused = { refused: 'wrong'; account: string; repeated: boolean } | { refused: 'wait'; seconds: number };
+export type Refused =
+  | { refused: 'wrong'; account: string; repeated: boolean }
+  | { refused: 'wait'; seconds: number }
+  /** right, but made from others in so many steps that nothing more is made from it */
+  | { refused: 'chain' };
 
 export interface MachineRequest {
   client: Client;
@@ -80,7 +83,7 @@ export async function machineLogin(
 async function attempt(
   { wait, repeated, right }: Attempt,
   account: string,
-  check: () => Promise<MachineLogin | undefined>,
+  check: () => Promise<MachineLogin | Refused | undefined>,
 ): Promise<MachineLogin | Refused> {
   if (wait > 0) return { refused: 'wait', seconds: wait };
   const login = await check();
@@ -114,7 +117,7 @@ async function byAppPassword(ctx: ServerContext, account: string, key: string): 
       sid: '',
       authTime: Date.now(),
       amr: [],
-      credential: token.uuid,
+      origins: [token.uuid],
       ...(token.expiring === 1 && token.expires !== null ? { notAfter: token.expires } : {}),
     },
     stands: async () => (await find())?.token.uuid === token.uuid,
@@ -122,9 +125,10 @@ async function byAppPassword(ctx: ServerContext, account: string, key: string): 
 }
 
 /** Its own tokens a provider gives out anew with what they had; those of a trusted one with what is asked for. */
-async function byToken(ctx: ServerContext, client: Client, token: string): Promise<MachineLogin | undefined> {
+async function byToken(ctx: ServerContext, client: Client, token: string): Promise<MachineLogin | Refused | undefined> {
   const accepted = await acceptedAccessToken(ctx, token, client);
   if (accepted === undefined) return undefined;
+  if (!mayBeMadeFrom(accepted)) return { refused: 'chain' };
   const own = accepted.client.provider.id === client.provider.id;
   return {
     user: accepted.user,

@@ -52,6 +52,8 @@ export async function sendMachineToken(
       const description = `too many wrong credentials: try again in ${login.seconds} seconds`;
       return refuse(description, { wait: login.seconds });
     }
+    if (login.refused === 'chain')
+      return refuse('the token was made from others in too many steps: use the one it began with', {});
     if (!login.repeated) await reportFailure(ctx, address, client, login.account);
     return refuse('the credentials are not valid', {});
   }
@@ -79,9 +81,7 @@ export async function sendMachineToken(
     return refuse('the credentials are not valid any more', {});
   }
   await reportLogin(ctx, address, client, login);
-  const credentials = [...new Set([tokens.uid, from.credential, from.grantId])].filter(
-    (handle) => handle !== undefined,
-  );
+  const credentials = [...(from.origins ?? []), tokens.uid];
   return noStore(reply).send({
     access_token: tokens.accessToken,
     token_type: 'Bearer',

@@ -11,6 +11,7 @@ import { createOutpost, updateOutpost } from '../outposts/outposts.ts';
 import { refreshSession } from '../outposts/session-refresh.ts';
 import { updateProvider } from '../proxy-provider/providers.ts';
 import type { OutpostRow } from '../storage/rows.ts';
+import { MAX_HANDLES } from './accepted.ts';
 import { ASSERTION, Machines, OURS, refused, tokenOf } from './machine.test-helper.ts';
 import { addClient, addUser, PASSWORD, payloadOf, Visitor } from './oidc.test-helper.ts';
 import type { TestClient } from './oidc.test-helper.ts';
@@ -308,6 +309,79 @@ describe('signing in without a browser', () => {
       await m.rp.post({ token: issued, ...basics }, {}, '/application/o/revoke/');
       assert.deepEqual(await ended(), { kind: 'credential-ended', credential: payloadOf(issued)['uid'] });
       assert.deepEqual([await alive(issued), await alive(derived)], [false, false]);
+    });
+
+    describe('over several steps', () => {
+      const proven = () => ({ client_id: m.wiki.provider.client_id, client_secret: m.wiki.secret });
+      const revoke = (token: string) => m.rp.post({ token, ...proven() }, {}, '/application/o/revoke/');
+      const next = (token: string, headers = {}) =>
+        m.ask({ client_assertion_type: ASSERTION, client_assertion: token, ...proven() }, headers);
+      const uid = (token: string) => payloadOf(token)['uid'];
+      const handles = (body: Record<string, unknown>) =>
+        (body['gatehouse'] as { credentials: string[] }).credentials.toSorted();
+
+      it('each of which ends what comes after it, nothing before', async () => {
+        const { token: password, key } = await m.appPassword(m.alice);
+        const first = tokenOf(await m.ask({ username: 'alice', password: key }));
+        const second = tokenOf(await next(first));
+        const third = tokenOf(await next(second));
+        const answer = await next(third, OURS);
+        const fourth = tokenOf(answer);
+        const made = [password.uuid, ...[first, second, third].map(uid)];
+        assert.deepEqual(handles(answer.body), [...made, uid(fourth)].toSorted());
+        const told = await m.introspect(third, m.wiki, OURS);
+        const own = String((told['gatehouse'] as Record<string, unknown>)['access_token']);
+        assert.deepEqual(handles(told), [...made, uid(own)].toSorted());
+        await revoke(second);
+        assert.deepEqual(await ended(), { kind: 'credential-ended', credential: uid(second) });
+        const all = [first, second, third, fourth, own];
+        assert.deepEqual(await Promise.all(all.map(alive)), [true, false, false, false, false]);
+        assert.deepEqual(
+          await m.server.ctx.db
+            .selectFrom('oidc_artefact_origin')
+            .select('handle')
+            .where('handle', '=', String(uid(second)))
+            .execute(),
+          [],
+        );
+        await m.server.ctx.change((tx) => deleteToken(tx, password.identifier));
+        assert.equal(await alive(first), false);
+      });
+
+      it('up to a number of them', async () => {
+        let token = tokenOf(await m.ask({ username: 'alice', password: (await m.appPassword(m.alice)).key }));
+        for (let made = 2; made < MAX_HANDLES; made++) token = tokenOf(await next(token));
+        const ours = await m.introspect(token, m.wiki, OURS);
+        assert.equal(handles(ours).length, MAX_HANDLES + 1);
+        const last = tokenOf(await next(token));
+        for (let i = 0; i < 20; i++) refused(await next(last), /too many steps/);
+        assert.equal(await alive(last), true);
+        assert.deepEqual(await m.introspect(last, m.wiki, OURS), { active: false });
+      });
+
+      it('and a session of an outpost, however often its claims were fetched anew', async () => {
+        const { ctx } = m.server;
+        const outpost = await embeddedOutpost(ctx.db);
+        assert.ok(outpost !== undefined);
+        await ctx.change((tx) => updateOutpost(tx, outpost.uuid, { providers: [m.wiki.provider.id] }));
+        const first = tokenOf(await m.ask({ username: 'alice', password: (await m.appPassword(m.alice)).key }));
+        const told = (await m.introspect(first, m.wiki, OURS))['gatehouse'] as Record<string, unknown>;
+        const begun = String(told['access_token']);
+        const request = { provider: m.wiki.provider.id, sid: '', uid: m.alice.uid };
+        const tokens = [begun];
+        for (let i = 0; i < MAX_HANDLES + 2; i++) {
+          const answer = await refreshSession(ctx, outpost, { ...request, token: tokens.at(-1) ?? '' });
+          assert.ok(answer.result === 'token');
+          assert.deepEqual(answer.gatehouse.credentials?.toSorted(), handles({ gatehouse: told }));
+          tokens.push(answer.access_token);
+        }
+        const last = tokens.at(-1) ?? '';
+        assert.deepEqual([await alive(begun), await alive(last)], [true, true]);
+        await revoke(tokens[3] ?? '');
+        for (const token of tokens) assert.equal(await alive(token), false);
+        assert.deepEqual(await refreshSession(ctx, outpost, { ...request, token: last }), { result: 'ended' });
+        assert.equal(await alive(first), true);
+      });
     });
   });
 

@@ -81,9 +81,16 @@ describe('refresh tokens', () => {
       {},
       '/application/o/revoke/',
     );
-    const next = String((await refresh(token)).body['refresh_token']);
+    const { body } = await refresh(token);
+    const next = String(body['refresh_token']);
+    const active = async () =>
+      (await rp.post({ ...revocation, token: String(body['access_token']) }, {}, '/application/o/introspect/')).body[
+        'active'
+      ];
+    assert.equal(await active(), true);
     await rp.post({ ...revocation, token: next }, {}, '/application/o/revoke/');
     assert.equal((await refresh(next)).body['error'], 'invalid_grant');
+    assert.equal(await active(), false, 'with the access tokens of its authorization (RFC 7009 2.1)');
 
     const { refresh_token: third = '' } = await tokens(visitor);
     await visitor.submit('/if/flow/default-invalidation-flow/', {});

@@ -4,6 +4,7 @@ import { EXTENSION_HEADER } from '../../contract/extension.ts';
 import { checkAccess } from '../access/check-access.ts';
 import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
+import { endCredential } from '../directory/credentials.ts';
 import { userByUid } from '../directory/users.ts';
 import { modelRef, writeAudit } from '../events/audit.ts';
 import { readCursor } from '../events/identity-log.ts';
@@ -11,7 +12,7 @@ import { formOf } from '../flows/forms.ts';
 import { askAgainLater } from '../proxy-provider/incomplete.ts';
 import { tokenExtension } from '../proxy-provider/person-headers.ts';
 import { scopeNames } from '../proxy-provider/scope-mappings.ts';
-import { deleteByGrant, findArtefact } from './artefacts.ts';
+import { findArtefact } from './artefacts.ts';
 import type { Client } from './clients.ts';
 import { clientById, presentedCredentials } from './clients.ts';
 import { allowOrigin } from './cors.ts';
@@ -79,7 +80,8 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
     });
     // Whoever presented the same code meanwhile revoked the grant, perhaps before our token was there to be found
     if (source.grantId !== undefined && (await findArtefact(ctx, 'Grant', source.grantId)) === undefined) {
-      await deleteByGrant(ctx.db, source.grantId);
+      const { grantId } = source;
+      await ctx.change((tx) => endCredential(tx, grantId));
       return sendTokenError(reply, 'invalid_grant', 'the grant was revoked');
     }
     if (extension) await askAgainLater(ctx, user, tokens.evaluated);

@@ -75,20 +75,23 @@ export async function issueTokens(ctx: ServerContext, request: TokenRequest): Pr
     ...(request.nonce === undefined ? {} : { nonce: request.nonce }),
     ...(sid === '' ? {} : { sid }),
   };
-  const uid = randomBytes(20).toString('hex');
+  const uid = request.renews ?? randomBytes(20).toString('hex');
   const sign = (payload: JWTPayload) =>
     new SignJWT(payload).setProtectedHeader({ alg: key.alg, kid: key.kid, typ: 'JWT' }).sign(key.privateKey);
   const accessToken = await sign({ ...claims, azp: provider.client_id, uid, scope: scopes.join(' ') });
   const idToken = await sign({ ...claims, at_hash: halfHash(accessToken) });
+  const issued = { accessToken, idToken, expiresIn, uid, evaluated };
+  if (request.renews !== undefined) return issued;
   await saveArtefact(ctx, ACCESS_TOKEN, uid, { attributes, clientIp: request.clientIp } satisfies AccessTokenPayload, {
     grantId: request.grantId,
     sid: sid === '' ? undefined : sid,
     clientId: provider.client_id,
     userId: user.id,
-    credential: request.credential,
+    handle: uid,
+    origins: request.origins,
     expires: (now + expiresIn) * 1000,
   });
-  return { accessToken, idToken, expiresIn, uid, evaluated };
+  return issued;
 }
 
 /** OpenID Connect Core 3.1.3.6 */
@@ -146,9 +149,8 @@ export interface LiveToken {
   claims: JWTPayload;
   scopes: string[];
   uid: string;
-  /** handles of what it came from (directory/credentials.ts) */
+  /** authorization it came from */
   grantId: string | null;
-  credential: string | null;
   attributes: 'filtered' | 'none';
   /** of the machine it was made for; undefined for a login, whose session knows */
   clientIp: string | undefined;
@@ -184,7 +186,6 @@ export async function liveAccessToken(
     scopes: typeof scope === 'string' && scope !== '' ? scope.split(' ') : [],
     uid,
     grantId: artefact.grantId,
-    credential: artefact.credential,
     attributes,
     clientIp,
   };

@@ -6,7 +6,7 @@ import { checkSignIn } from '../access/domain-applications.ts';
 import type { ServerContext } from '../context.ts';
 import { readCursor } from '../events/identity-log.ts';
 import { askerOf } from '../oidc/asker.ts';
-import { acceptedAccessToken, handlesOf, madeFrom } from '../oidc/accepted.ts';
+import { acceptedAccessToken, handlesOf } from '../oidc/accepted.ts';
 import type { Client } from '../oidc/clients.ts';
 import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
 import { refuseIncomplete } from '../proxy-provider/incomplete.ts';
@@ -60,7 +60,7 @@ export async function refreshSession(
 /** What a session of an outpost rests on. */
 interface Basis {
   user: UserRow;
-  from: Pick<IssueRequest, 'sid' | 'authTime' | 'amr' | 'credential' | 'grantId' | 'notAfter' | 'clientIp'>;
+  from: Pick<IssueRequest, 'sid' | 'authTime' | 'amr' | 'origins' | 'renews' | 'notAfter' | 'clientIp'>;
   /** what it has; absent = all of the provider */
   scopes?: readonly string[];
   made: Pick<TokenExtension, 'credentials'>;
@@ -77,6 +77,9 @@ async function loginOf(ctx: ServerContext, sid: string): Promise<Basis | undefin
 async function credentialOf(ctx: ServerContext, client: Client, token: string): Promise<Basis | undefined> {
   const accepted = await acceptedAccessToken(ctx, token, client);
   if (accepted === undefined) return undefined;
-  const { user, scopes } = accepted;
-  return { user, scopes, from: madeFrom(accepted), made: { credentials: handlesOf(accepted) } };
+  const { user, scopes, uid, sid, authTime, amr, clientIp, expires: notAfter } = accepted;
+  const made = { credentials: handlesOf(accepted) };
+  // The session's own token is renewed and stays the same to whoever ends it. One of a trusted provider never comes here.
+  if (accepted.client.provider.id !== client.provider.id) return undefined;
+  return { user, scopes, from: { sid, authTime, amr, clientIp, notAfter, renews: uid }, made };
 }

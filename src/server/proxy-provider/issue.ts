@@ -16,8 +16,10 @@ export interface IssueRequest {
   extension: boolean;
   /** authorization the token comes from; revoking it revokes the token */
   grantId?: string | undefined;
-  /** handle of what it is made from when that is no login (directory/credentials.ts) */
-  credential?: string | undefined;
+  /** handles of what it is made from when that is no login: it ends with each (directory/credentials.ts) */
+  origins?: readonly string[] | undefined;
+  /** uid of the token whose place it takes, with other claims and at most its life: they are one, and end as one */
+  renews?: string | undefined;
   /** epoch ms: it ends then, if not sooner by itself */
   notAfter?: number | undefined;
   /** of the machine that showed credentials; a browser's is known from its session */

@@ -6,6 +6,7 @@ import { readProviderSettings } from '../../contract/provider-settings.ts';
 import type { AccessRule, ProviderSettings } from '../../contract/provider-settings.ts';
 import { providerChanged, providerConfigurationChanged } from '../access/changed.ts';
 import type { Change } from '../context.ts';
+import { endTokensOf } from '../directory/credentials.ts';
 import { randomKey } from '../directory/tokens.ts';
 import { modelRef } from '../events/audit.ts';
 import { rememberHorizon } from '../events/identity-log.ts';
@@ -151,7 +152,7 @@ export async function deleteProvider(tx: Change, id: number): Promise<void> {
   if (provider === undefined) throw notFound('provider');
   await rememberHorizon(tx.db, provider.access_token_validity, tx.now);
   await providerConfigurationChanged(tx, id);
-  await tx.db.deleteFrom('oidc_artefact').where('client_id', '=', provider.client_id).execute();
+  await endTokensOf(tx, provider.client_id);
   await tx.db.deleteFrom('proxy_provider').where('id', '=', id).execute();
   await providerChanged(tx, id);
   await tx.audit('model_deleted', { context: { model: ref(provider) } });

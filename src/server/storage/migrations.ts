@@ -11,8 +11,9 @@ import { CERTIFICATES } from './migrations/004-certificates.ts';
 import { MACHINE_TO_MACHINE } from './migrations/005-machine-to-machine.ts';
 import { SCOPE_MAPPING_HEADERS } from './migrations/006-scope-mapping-headers.ts';
 import { OUTPOST_CHANGES } from './migrations/007-outpost-changes.ts';
+import { TOKEN_ORIGINS } from './migrations/008-token-origins.ts';
 
-const MIGRATIONS: readonly string[] = [
+export const MIGRATIONS: readonly string[] = [
   FIRST_TABLES,
   PROVIDER_SETTINGS,
   DOMAIN_APPLICATIONS,
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly string[] = [
   MACHINE_TO_MACHINE,
   SCOPE_MAPPING_HEADERS,
   OUTPOST_CHANGES,
+  TOKEN_ORIGINS,
 ];
 
 /** Version of databases this program writes. */

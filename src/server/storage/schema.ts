@@ -211,10 +211,18 @@ export interface Database {
     session_sid: string | null;
     client_id: string | null;
     user_id: number | null;
-    /** handle of what it was made from when that was no login: the uuid of an app password, the uid of a token */
-    credential: string | null;
+    /** of what may be made from it: the uid of an access token */
+    handle: string | null;
     consumed: number | null;
     expires: number | null;
+  };
+
+  /** what a token was made from when that was no login, over all steps: it ends with each */
+  oidc_artefact_origin: {
+    model: string;
+    artefact_id: string;
+    /** the uuid of an app password, the uid of a token, the id of a grant; primary key with the others */
+    handle: string;
   };
 
   /** audit log */

@@ -8,6 +8,8 @@ import { CodedError } from '../../contract/errors.ts';
 import { DATABASE_FILE, openDatabase } from './database.ts';
 import { readFact, writeFact } from './installation.ts';
 import { openKeyring } from './keyring.ts';
+import { migrate, MIGRATIONS } from './migrations.ts';
+import { TOKEN_ORIGINS } from './migrations/008-token-origins.ts';
 import { isUniqueViolation } from './sqlite.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'gatehouse-storage-'));
@@ -35,6 +37,34 @@ describe('openDatabase', () => {
     const before = readFileSync(file);
     await assert.rejects(openDatabase(folder('newer')), code('database-newer'));
     assert.deepEqual(readFileSync(file), before);
+  });
+
+  it('brings what tokens were made from along', () => {
+    const sqlite = new DatabaseSync(':memory:');
+    const before = MIGRATIONS.indexOf(TOKEN_ORIGINS);
+    for (const statements of MIGRATIONS.slice(0, before)) sqlite.exec(statements);
+    sqlite.exec(`PRAGMA user_version = ${before};
+      INSERT INTO oidc_artefact (model, id, payload, grant_id, credential) VALUES
+        ('AccessToken', 'login', '', 'grant', NULL),
+        ('AccessToken', 'once', '', NULL, 'password'),
+        ('AccessToken', 'twice', '', 'token', 'password'),
+        ('AccessToken', 'same', '', 'token', 'token')`);
+    migrate(sqlite);
+    const rows = (statement: string) =>
+      sqlite
+        .prepare(statement)
+        .all()
+        .map((row) => Object.values(row).join(' '));
+    assert.deepEqual(rows('SELECT artefact_id, handle FROM oidc_artefact_origin ORDER BY 1, 2'), [
+      'once password',
+      'same token',
+      'twice password',
+      'twice token',
+    ]);
+    assert.deepEqual(rows('SELECT id FROM oidc_artefact WHERE grant_id IS NOT NULL'), ['login']);
+    sqlite.exec("DELETE FROM oidc_artefact WHERE id = 'twice'");
+    assert.equal(rows('SELECT handle FROM oidc_artefact_origin').length, 2);
+    sqlite.close();
   });
 
   it('says a sentence for a file that is no database and for a folder that cannot be', async () => {
