@@ -5,11 +5,13 @@ import type { Json } from './harness/api.ts';
 import { trace } from './harness/client.ts';
 import type { Client, Page } from './harness/client.ts';
 import { EchoUpstream } from './harness/echo-upstream.ts';
+import { Gatehouse } from './harness/gatehouse.ts';
+import { childrenOf, partsOf } from './harness/processes.ts';
 import type { Person } from './harness/provision.ts';
 import { Scene } from './harness/scene.ts';
 import { valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
-import { eventually } from './harness/wait.ts';
+import { eventually, isAlive } from './harness/wait.ts';
 
 /** As published, in two generations of the manual. */
 const OLDER = `return {
@@ -29,6 +31,29 @@ const PATIENCE_MS = 60_000;
 
 const received = (page: Page) => JSON.parse(page.text) as Received;
 const headerOf = (page: Page, name: string) => valuesOf(received(page).rawHeaders, name).join();
+
+describe('Python', () => {
+  for (const workers of [1, 0]) {
+    it(`runs from the first mapping on until the server stops (${workers} workers)`, async (t) => {
+      const gatehouse = await Gatehouse.start({ workers });
+      let python: number[] = [];
+      try {
+        const server =
+          workers === 0 ? gatehouse.pid : partsOf(gatehouse.pid).find((p) => p.part === 'control-plane')?.pid;
+        assert.ok(server !== undefined);
+        assert.ok((await gatehouse.api.list(SCOPES)).length > 0);
+        assert.deepEqual(childrenOf(server), [], 'nothing is started for built-in ones');
+        await gatehouse.api.post(SCOPES, { name: 'first', scope_name: 'first', expression: 'return {}' });
+        python = childrenOf(server);
+        assert.ok(python.length > 0);
+      } finally {
+        gatehouse.explain(t);
+        await gatehouse.stop();
+      }
+      await eventually('Python ended', PATIENCE_MS, () => assert.deepEqual(python.filter(isAlive), []));
+    });
+  }
+});
 
 for (const workers of [1, 0]) {
   describe(`expressions, ${workers === 0 ? 'everything in one process' : 'with processes'}`, () => {
