@@ -83,16 +83,23 @@ for (const workers of [1, 0]) {
       return String(made['pk']);
     };
 
-    /** @returns the browser of somebody signed in there, and the first page */
-    const enter = async (slug: string): Promise<{ client: Client; page: Page }> => {
-      const client = scene.visitor();
-      const page = await client.enter(`${scene.address(slug)}/`, gina.username, gina.password);
-      return { client, page };
+    /**
+     * Somebody signs in there; again, when the machine stood still for longer than an expression may take.
+     * @param check of the first page
+     */
+    const enter = async (slug: string, check: (page: Page) => void): Promise<Client> => {
+      const { value } = await eventually(`sign-in at ${slug}`, PATIENCE_MS, async () => {
+        const client = scene.visitor();
+        check(await client.enter(`${scene.address(slug)}/`, gina.username, gina.password));
+        return client;
+      });
+      return value;
     };
 
+    let passwords = 0;
     /** What a token of this application says, for a program that signs in as gina. */
     const claims = async (client_id: string): Promise<Json> => {
-      const password = await scene.provision.appPassword(gina.pk, `gina-${client_id}`);
+      const password = await scene.provision.appPassword(gina.pk, `gina-${client_id}-${++passwords}`);
       const answer = await fetch(`${scene.gatehouse.server}/application/o/token/`, {
         method: 'POST',
         body: new URLSearchParams({
@@ -115,17 +122,17 @@ for (const workers of [1, 0]) {
         const pk = await mapping('backend', expression);
         const { provider } = await scene.application(slug, { provider: { property_mappings: [pk] } });
         const { client_id } = await api().get(`providers/proxy/${provider}/`);
-        assert.deepEqual((await claims(String(client_id)))['ak_proxy'], {
-          backend_override: 'http://foo.bar.baz/gina',
+        await eventually('the claim', PATIENCE_MS, async () => {
+          const { ak_proxy } = await claims(String(client_id));
+          assert.deepEqual(ak_proxy, { backend_override: 'http://foo.bar.baz/gina' });
+          const tried = await api().post(`${SCOPES}${pk}/test/`, { user: gina.pk });
+          assert.deepEqual(
+            [tried['result'], tried['successful']],
+            ['{"ak_proxy":{"backend_override":"http://foo.bar.baz/gina"}}', true],
+          );
         });
-        const tried = await api().post(`${SCOPES}${pk}/test/`, { user: gina.pk });
-        assert.deepEqual(
-          [tried['result'], tried['successful']],
-          ['{"ak_proxy":{"backend_override":"http://foo.bar.baz/gina"}}', true],
-        );
         // That host is not allowed here: nobody is led to another backend instead
-        const { page } = await enter(slug);
-        assert.equal(page.status, 502, trace(page));
+        await enter(slug, (page) => assert.equal(page.status, 502, trace(page)));
         await api().patch(`${SCOPES}${pk}/`, { name: `${slug} is done` });
       }
     });
@@ -142,10 +149,11 @@ for (const workers of [1, 0]) {
         provider: { property_mappings: [pk] },
         gatehouse: { backend_hosts: [new URL(other.origin).host] },
       });
-      const { client, page } = await enter('lead');
-      assert.equal(page.status, 200, trace(page));
-      assert.equal(received(page).url, '/gina/');
-      assert.equal(headerOf(page, 'host'), 'inner.test');
+      const client = await enter('lead', (page) => {
+        assert.equal(page.status, 200, trace(page));
+        assert.equal(received(page).url, '/gina/');
+        assert.equal(headerOf(page, 'host'), 'inner.test');
+      });
       assert.equal(received(await client.open(`${scene.address('lead')}/x?y=1`)).url, '/gina/x?y=1');
       assert.equal(
         scene.upstream.received.some(({ url }) => url === '/x?y=1'),
@@ -195,27 +203,28 @@ for (const workers of [1, 0]) {
           skip_path_regex: '^/public/',
         },
       });
-      const { client, page } = await enter('claims');
-      assert.equal(page.status, 200, trace(page));
       const basic = Buffer.from(`app-gina:from-${gina.uid.slice(0, 4)}`).toString('base64');
-      for (const [name, value] of Object.entries({
-        'x-shoes': '41',
-        'x-floor': 'own', // the person before their groups
-        'x-merged-room': 'group',
-        'remote-user': 'gina',
-        'remote-name': 'red|blue', // a name of one's own in place of the preset's
-        'x-writes': 'true',
-        'x-desk': 'own', // again, in whatever spelling
-        'x-room': 'mapping', // a mapping before both
-        'x-tier': 'gold',
-        authorization: `Basic ${basic}`,
-      })) {
-        assert.equal(headerOf(page, name), value, name);
-      }
-      const token = headerOf(page, 'x-authentik-jwt').split('.')[1] ?? '';
-      const inside = Buffer.from(token, 'base64url').toString();
-      assert.match(inside, /"shoe_size":41/);
-      assert.doesNotMatch(inside, /gold|from-|mapping|X-Desk/, 'what is for headers is not in the token');
+      const client = await enter('claims', (page) => {
+        assert.equal(page.status, 200, trace(page));
+        for (const [name, value] of Object.entries({
+          'x-shoes': '41',
+          'x-floor': 'own', // the person before their groups
+          'x-merged-room': 'group',
+          'remote-user': 'gina',
+          'remote-name': 'red|blue', // a name of one's own in place of the preset's
+          'x-writes': 'true',
+          'x-desk': 'own', // again, in whatever spelling
+          'x-room': 'mapping', // a mapping before both
+          'x-tier': 'gold',
+          authorization: `Basic ${basic}`,
+        })) {
+          assert.equal(headerOf(page, name), value, name);
+        }
+        const token = headerOf(page, 'x-authentik-jwt').split('.')[1] ?? '';
+        const inside = Buffer.from(token, 'base64url').toString();
+        assert.match(inside, /"shoe_size":41/);
+        assert.doesNotMatch(inside, /gold|from-|mapping|X-Desk/, 'what is for headers is not in the token');
+      });
       // names that only a mapping gives are nobody's to send
       const forged = { 'x-tier': 'forged', x_tier: 'forged', 'X-Room': 'forged' };
       for (const browser of [client, scene.visitor()]) {
@@ -232,9 +241,10 @@ for (const workers of [1, 0]) {
         gatehouse: { header_claims: [{ name: 'X-Fine', claim: 'fine' }] },
         provider: { property_mappings: [broken, fine] },
       });
-      const { page } = await enter('failing');
-      assert.equal(page.status, 200, trace(page));
-      assert.equal(headerOf(page, 'x-fine'), 'yes');
+      await enter('failing', (page) => {
+        assert.equal(page.status, 200, trace(page));
+        assert.equal(headerOf(page, 'x-fine'), 'yes');
+      });
       for (const action of ['configuration_error', 'property_mapping_exception']) {
         const told = JSON.stringify(await api().list(`events/events/?action=${action}&search=broken`));
         assert.match(told, /broken of this test was left out, line 1: KeyError: 'shoe_sise'/);
@@ -247,8 +257,7 @@ for (const workers of [1, 0]) {
         gatehouse: { header_claims: [{ name: 'X-Mood', claim: 'mood' }] },
         provider: { property_mappings: [pk] },
       });
-      const { client, page } = await enter('mood');
-      assert.equal(headerOf(page, 'x-mood'), 'first', trace(page));
+      const client = await enter('mood', (page) => assert.equal(headerOf(page, 'x-mood'), 'first', trace(page)));
       const sees = async (value: string) => {
         const { ms } = await eventually(`X-Mood ${value}`, PATIENCE_MS, async () => {
           const next = await client.open(`${scene.address('mood')}/`);

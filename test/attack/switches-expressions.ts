@@ -65,6 +65,6 @@ export const expressionSwitches: readonly Switch[] = [
         'new Set<string>()',
       ),
     ],
-    noticed: ['A30'],
+    noticed: ['A50'],
   },
 ];
