@@ -18,6 +18,8 @@ usage: gatehouse <command>
       --demo          also start a sample application, with two people to sign in as
   outpost             start an outpost of its own, near its applications, for the server AUTHENTIK_HOST names
       --workers <n>   as for serve
+  healthcheck         say whether the server or outpost on this machine is connected, configured and serving;
+                      ends with 1 when visitors should not be sent there
   config <proxy>      write the configuration of a reverse proxy for a provider; <proxy> is one of
                       nginx, ingress-nginx, traefik, traefik-labels, traefik-kubernetes, caddy, envoy, haproxy
       --provider <name>      the provider, as it is called on the server
@@ -54,6 +56,7 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   serve: { flags: { workers: { type: 'string' }, demo: { type: 'boolean' } }, run: serveCommand },
   outpost: { flags: { workers: { type: 'string' } }, run: outpostCommand },
+  healthcheck: { flags: {}, run: healthcheckCommand },
   config: {
     flags: {
       provider: { type: 'string' },
@@ -113,6 +116,16 @@ async function outpostCommand(flags: Readonly<Record<string, unknown>>): Promise
     makeCertificate,
     say: (sentence) => process.stderr.write(`gatehouse: ${sentence}\n`),
   });
+}
+
+async function healthcheckCommand(): Promise<number> {
+  const [{ loadSettings }, { checkHealth }] = await Promise.all([
+    import('./settings/load.ts'),
+    import('./commands/healthcheck.ts'),
+  ]);
+  const { well, sentence } = await checkHealth(loadSettings(process.env).settings);
+  print(`${sentence}\n`);
+  return well ? 0 : 1;
 }
 
 /** For names no other certificate fits. Loaded at a first start only. */

@@ -141,6 +141,7 @@ function arrange(v: Values): Settings {
     disableEmbeddedOutpost: v.disableEmbeddedOutpost,
     outpost: { host: v.host, token: v.token, insecure: v.insecure, hostBrowser: v.hostBrowser },
     timeouts: { readHeader: v.readHeader, read: v.read, write: v.write, idle: v.idle },
+    stopDelay: v.stopDelay,
     logHttpHeaders: v.logHttpHeaders,
   };
 }

@@ -149,6 +149,16 @@ export const SETTINGS = {
     used: 'both',
     about: 'How long an unused connection is kept.',
   }),
+  stopDelay: setting({
+    name: 'STOP_DELAY',
+    own: true,
+    fallback: '0s',
+    parse: parse.goDuration,
+    used: 'outpost',
+    about:
+      'How long an outpost of its own goes on serving after SIGTERM while its ping answers 503 already, so that load ' +
+      'balancers lead nobody to it any more. After it, requests under way get 10 s to end.',
+  }),
   secretKey: setting({
     name: 'SECRET_KEY',
     parse: parse.secretKey,

@@ -14,6 +14,7 @@ export function testSettings(data: string, over: Partial<Settings> = {}): Settin
     disableEmbeddedOutpost: false,
     outpost: { host: undefined, token: undefined, insecure: false, hostBrowser: undefined },
     timeouts: { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 },
+    stopDelay: 0,
     logHttpHeaders: [],
     ...over,
   };

@@ -31,6 +31,8 @@ export interface Settings {
   outpost: { host: string | undefined; token: string | undefined; insecure: boolean; hostBrowser: string | undefined };
   /** server timeouts in ms; read and write are idle times, never totals */
   timeouts: { readHeader: number; read: number; write: number; idle: number };
+  /** how long an outpost of its own goes on serving after SIGTERM, ms; its ping says already that it stops */
+  stopDelay: number;
   /** names of request headers copied to the access log */
   logHttpHeaders: string[];
 }

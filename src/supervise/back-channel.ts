@@ -1,18 +1,23 @@
-import { Agent, fetch as undiciFetch } from 'undici';
-import type { RequestInit as UndiciRequestInit } from 'undici';
+import { isIP } from 'node:net';
+import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
+import type { Dispatcher, RequestInit as UndiciRequestInit } from 'undici';
 import { EXTENSION_HEADER, EXTENSION_VERSION, LINK_HEADERS } from '../contract/extension.ts';
 import { OUTPOST_USER_AGENT } from '../contract/version.ts';
 import type { BackChannelOptions } from './messages.ts';
+import { serverTrust } from './trust.ts';
 
 /** Longest wait for any answer of the identity server, ms. */
 const TIMEOUT_MS = 10_000;
+/** Longest wait for a connection, ms: a server that comes back is to be found soon. */
+const CONNECT_MS = 4000;
 
 /** Calls from an outpost to its identity server. */
 export interface OpenBackChannel {
   /**
    * fetch as usual; addresses without a scheme are meant below the server's base. Calls of the REST API carry the
    * outpost's token. Whatever host an address names, the call goes to the server: over its private socket when it is the
-   * one beside us, else to the base's host. The server names its addresses as browsers know them.
+   * one beside us, else to the base's host. The server names its addresses as browsers know them. A `host` header says
+   * which of its addresses is meant, where that matters.
    */
   readonly fetch: typeof fetch;
   /** ends with `/api/v3/` */
@@ -25,10 +30,9 @@ export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
   const base = new URL(options.base);
   const apiBase = new URL('api/v3/', options.base).href;
   const agent = new Agent({
-    connect: socket ? { socketPath: socket.path } : { rejectUnauthorized: options.verifyTls },
+    connect: socket ? { socketPath: socket.path, timeout: TIMEOUT_MS } : connector(options),
     allowH2: false,
     keepAliveTimeout: 4000,
-    connectTimeout: TIMEOUT_MS,
   });
 
   const send = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
@@ -56,11 +60,31 @@ export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
       ...init,
       headers: [...headers],
       signal,
-      dispatcher: agent,
+      dispatcher: dispatcherFor(agent, headers.get('host')),
     } as UndiciRequestInit;
     return (await undiciFetch(url, request)) as unknown as Response;
   };
   return { fetch: send as typeof fetch, apiBase, close: () => agent.destroy() };
+}
+
+/** Connects to the server under its own name, whatever `Host` a call carries. */
+function connector(options: BackChannelOptions): buildConnector.connector {
+  const connect = buildConnector({ ...serverTrust(options), timeout: CONNECT_MS, allowH2: false });
+  const { hostname } = new URL(options.base);
+  const servername = isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : undefined;
+  return (target, done) => {
+    const { servername: _, ...rest } = target;
+    connect(servername === undefined ? rest : { ...rest, servername }, done);
+  };
+}
+
+/** fetch itself always writes the address's own host. */
+function dispatcherFor(agent: Agent, host: string | null): Dispatcher {
+  if (host === null) return agent;
+  return agent.compose((dispatch) => (options, handler) => {
+    const headers = options.headers as Record<string, string>; // as fetch hands them over
+    return dispatch({ ...options, headers: { ...headers, host } }, handler);
+  });
 }
 
 /** What a server answered instead of success, as an error for the log. */

@@ -128,8 +128,7 @@ export class Outpost {
     const connected = this.control?.up ?? false;
     const configured = this.control === undefined || this.control.configuration !== undefined;
     const serving = this.workers.listening && !this.#leaving;
-    // beside the embedded outpost the identity server is reached without a configuration, too
-    const ready = serving && (configured || this.#embedded);
+    const ready = serving && configured;
     const sentence = healthSentence({ connected, configured, serving }, this.#leaving, this.control?.waitingFor);
     return { ready, connected, configured, serving, sentence };
   }

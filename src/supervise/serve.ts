@@ -104,7 +104,7 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     const up = bringUp({ settings, options, controlPlane, outpost, server, demoToken: start.demoToken }).then(
       (started) => (demo = started),
     );
-    const code = await Promise.race([ended, up.then(() => ended)]); // also while it is still starting
+    const { code } = await Promise.race([ended, up.then(() => ended)]); // also while it is still starting
     log.info('stopping');
     await demo?.close();
     await outpost.stop(DRAIN_MS);

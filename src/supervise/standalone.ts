@@ -9,7 +9,7 @@ import type { BackChannelOptions } from './messages.ts';
 import { openMetricsServers } from './metrics-server.ts';
 import { Outpost } from './outpost.ts';
 import { probePorts } from './ports.ts';
-import { untilSignal } from './signals.ts';
+import { delay, untilSignal } from './signals.ts';
 import { workersOf } from './start-workers.ts';
 
 export interface StandaloneOptions {
@@ -73,8 +73,10 @@ export async function standalone(settings: Settings, options: StandaloneOptions)
       onRefresh: () => void control?.reload(),
       onError: (error) => log.fatal(error, 'an unexpected error'),
     });
-    const code = await Promise.race([ended, workers.ready.then(() => ended)]); // also when no worker can listen
+    const { code, signal } = await Promise.race([ended, workers.ready.then(() => ended)]); // or no worker can listen
     log.info('stopping');
+    outpost.leave();
+    if (signal === 'SIGTERM') await delay(settings.stopDelay);
     await outpost.stop(DRAIN_MS);
     return code;
   } finally {

@@ -137,6 +137,7 @@ export class Refresher {
         accept: 'application/json',
         'user-agent': OUTPOST_USER_AGENT,
         [EXTENSION_HEADER]: EXTENSION_VERSION,
+        ...site.endpoints.meant,
       },
       body: JSON.stringify(body),
       redirect: 'error',

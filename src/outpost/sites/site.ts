@@ -80,7 +80,7 @@ export interface SiteSurroundings {
 
 /** Text that is equal exactly when one provider gives the same site. */
 export function surroundingsOf({ outpost, hostBrowser }: SiteSurroundings): string {
-  return JSON.stringify([outpost.name, outpost.managed, outpost.config.authentik_host, hostBrowser]);
+  return JSON.stringify([outpost.name, outpost.managed, outpost.config, hostBrowser]);
 }
 
 /**

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { EXTENSION_VERSION, REFRESH_PATH, SIGN_OUT_PATH } from '../../contract/extension.ts';
 import { GATEHOUSE_VERSION } from '../../contract/version.ts';
 import type { ServerContext } from '../context.ts';
+import { baseForOutpost } from '../oidc/issuer.ts';
 import { refreshSession } from '../outposts/session-refresh.ts';
 import { signOut } from '../outposts/sign-out.ts';
 import { actor, callingOutpost } from './authenticate.ts';
@@ -59,7 +60,8 @@ export const gatehouseRoutes =
           }),
         },
       },
-      async (request) => refreshSession(ctx, callingOutpost(request), defined(request.body)),
+      async (request) =>
+        refreshSession(ctx, callingOutpost(request), defined(request.body), baseForOutpost(ctx, request)),
     );
 
     app.post(

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import type { ProxyOutpostConfig as View } from '../../contract/api.ts';
 import { CONFIGURATION_PATH, EXTENSION_HEADER, EXTENSION_VERSION } from '../../contract/extension.ts';
 import type { ServerContext } from '../context.ts';
-import { baseOf } from '../oidc/issuer.ts';
+import { baseForOutpost } from '../oidc/issuer.ts';
 import { configurationChanges } from '../outposts/configuration-changes.ts';
 import { outpostViews, servedProviders } from '../outposts/views.ts';
 import { operatorHeaderNames } from '../proxy-provider/person-headers.ts';
@@ -42,10 +42,6 @@ const Changes = z.strictObject({
   next: z.int(),
 });
 
-/** The embedded outpost names any address on its private socket; browsers know the current one. */
-const outpostBase = (ctx: ServerContext, request: FastifyRequest) =>
-  request.link.internal ? ctx.baseAddress.current() : baseOf(ctx, request);
-
 export const outpostConfigRoutes =
   (ctx: ServerContext): FastifyPluginAsyncZod =>
   async (app) => {
@@ -54,7 +50,7 @@ export const outpostConfigRoutes =
     const views = async (request: FastifyRequest, rows: readonly ProviderRow[]): Promise<View[]> => {
       const extension = request.headers[EXTENSION_HEADER.toLowerCase()] === EXTENSION_VERSION;
       const managedHeaders = extension ? await operatorHeaderNames(ctx.db) : undefined;
-      return outpostViews(ctx, rows, outpostBase(ctx, request), managedHeaders);
+      return outpostViews(ctx, rows, baseForOutpost(ctx, request), managedHeaders);
     };
 
     app.get(
@@ -113,7 +109,7 @@ export const outpostConfigRoutes =
       async (request) => {
         const row = callingOutpost(request);
         const { cursor = '', after } = request.query;
-        const changes = await configurationChanges(ctx, row.uuid, cursor, after, () => outpostBase(ctx, request));
+        const changes = await configurationChanges(ctx, row.uuid, cursor, after, () => baseForOutpost(ctx, request));
         return { ...changes, outpost: outpostInstance(row) };
       },
     );

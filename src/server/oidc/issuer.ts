@@ -11,6 +11,13 @@ export function baseOf(ctx: ServerContext, request: FastifyRequest): string {
   return ctx.baseAddress.allowed().includes(asked) ? asked : ctx.baseAddress.current();
 }
 
+/**
+ * The base address an outpost is told. The embedded one names any address on its private socket; browsers know the
+ * current one.
+ */
+export const baseForOutpost = (ctx: ServerContext, request: FastifyRequest): string =>
+  request.link.internal ? ctx.baseAddress.current() : baseOf(ctx, request);
+
 /** @param base without trailing slash, web path included */
 export function issuerOf(base: string, slug: string): string {
   return `${base}/application/o/${slug}/`;

@@ -103,6 +103,7 @@ const settings = (data: string, webPath: string): Settings => ({
   disableEmbeddedOutpost: false,
   outpost: { host: undefined, token: undefined, insecure: false, hostBrowser: undefined },
   timeouts: { readHeader: 5000, read: 30_000, write: 60_000, idle: 120_000 },
+  stopDelay: 0,
   logHttpHeaders: [],
 });
 

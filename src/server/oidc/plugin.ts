@@ -10,7 +10,6 @@ import { discoveryRoutes } from './discovery.ts';
 import { endSessionRoutes } from './end-session.ts';
 import { OidcEngine } from './engine.ts';
 import { introspectionRoutes } from './introspect.ts';
-import { issuerOf } from './issuer.ts';
 import { jsonErrors } from './json-errors.ts';
 import { tokenRoutes } from './token.ts';
 import { issueTokens } from './tokens.ts';
@@ -22,8 +21,7 @@ export function oidcPlugin(ctx: ServerContext): FastifyPluginAsync {
   return async (scope) => {
     const engine = new OidcEngine();
     ctx.tokens.issue = async (request) => {
-      const issuer = issuerOf(ctx.baseAddress.current(), request.application.slug);
-      const { accessToken, expiresIn } = await issueTokens(ctx, { ...request, issuer });
+      const { accessToken, expiresIn } = await issueTokens(ctx, request);
       return { token: accessToken, expiresIn };
     };
 

@@ -27,7 +27,6 @@ interface AccessTokenPayload {
 }
 
 export interface TokenRequest extends IssueRequest {
-  issuer: string;
   nonce?: string | undefined;
 }
 

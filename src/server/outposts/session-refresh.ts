@@ -8,6 +8,7 @@ import { readCursor } from '../events/identity-log.ts';
 import { askerOf } from '../oidc/asker.ts';
 import { acceptedAccessToken, handlesOf } from '../oidc/accepted.ts';
 import type { Client } from '../oidc/clients.ts';
+import { issuerOf } from '../oidc/issuer.ts';
 import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
 import { refuseIncomplete } from '../proxy-provider/incomplete.ts';
 import type { IssueRequest } from '../proxy-provider/issue.ts';
@@ -19,12 +20,14 @@ import { servedBy } from './served-by.ts';
 
 /**
  * @param outpost the caller; it may ask for its own providers only
+ * @param base address of the server as this outpost was told it, without a slash at the end
  * @throws CodedError `outpost-forbidden` for a provider of another outpost
  */
 export async function refreshSession(
   ctx: ServerContext,
   outpost: OutpostRow,
   request: RefreshRequest,
+  base: string = ctx.baseAddress.current(),
 ): Promise<RefreshAnswer> {
   await servedBy(ctx.db, outpost, request.provider);
   const cursor = await readCursor(ctx.db); // before everything it vouches for
@@ -49,7 +52,8 @@ export async function refreshSession(
   const asker = () => askerOf(ctx, from.sid, from.clientIp);
   const evaluated = await evaluateScopes(ctx, { provider, application, user, scopes, attributes: 'none', asker });
   refuseIncomplete(ctx, evaluated);
-  const issued = { provider, application, ...from, user, scopes, extension: true, evaluated };
+  const issuer = issuerOf(base, application.slug);
+  const issued = { provider, application, issuer, ...from, user, scopes, extension: true, evaluated };
   const { token } = await ctx.tokens.issue(issued);
   // Whoever ended it meanwhile found no token to end; this one nobody gets
   if ((await find()) === undefined) return { result: 'ended' };

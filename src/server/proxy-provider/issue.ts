@@ -5,6 +5,8 @@ import type { EvaluatedScopes } from './evaluate-scopes.ts';
 export interface IssueRequest {
   provider: ProviderRow;
   application: ApplicationRow;
+  /** from issuerOf(): the server as whoever gets the token knows it */
+  issuer: string;
   user: UserRow;
   /** the `sid` claim; empty for a token without a session */
   sid: string;

@@ -1,3 +1,7 @@
+/** Between attempts to reach the server, ms: an outpost is connected within 5 s of its server's return. */
+export const FIRST_PAUSE_MS = 250;
+export const MAX_PAUSE_MS = 4000;
+
 /** Waiting times that double up to a limit, with jitter so that many clients do not come back at once. */
 export class Backoff {
   readonly #first: number;

@@ -8,7 +8,7 @@ import type { Certificates } from '../../outpost/listen/certificates.ts';
 import { openBackChannel } from '../back-channel.ts';
 import type { OpenBackChannel } from '../back-channel.ts';
 import type { BackChannelOptions, LocalSignOut } from '../messages.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff, FIRST_PAUSE_MS, MAX_PAUSE_MS } from './backoff.ts';
 import { fetchCertificates } from './certificates.ts';
 import { differenceOf, namedBy } from './configuration-change.ts';
 import type { ConfigurationChange } from './configuration-change.ts';
@@ -22,7 +22,7 @@ import { SealedFile } from './sealed-file.ts';
 import { SessionEnds } from './session-ends.ts';
 import type { SessionEnd } from './session-ends.ts';
 import { SignOuts } from './sign-outs.ts';
-import { explainUnreached } from './unreached.ts';
+import { explainNoLink, explainUnreached } from './unreached.ts';
 
 /** What the workers are to know, as it comes in. */
 export interface ControlListener {
@@ -78,7 +78,7 @@ export class Control {
   readonly #source: ConfigurationSource;
   readonly #events = new LiveEvents();
   readonly #ends = new SessionEnds();
-  readonly #backoff = new Backoff(250, 5000);
+  readonly #backoff = new Backoff(FIRST_PAUSE_MS, MAX_PAUSE_MS);
   #configuration: Configuration | undefined;
   #link: ControlLink | undefined;
   #up = false;
@@ -204,7 +204,8 @@ export class Control {
       const change = before ? differenceOf(before, next) : 'everything';
       this.#options.listener.onConfiguration(next, change);
       if (change !== undefined) this.#save();
-      this.#link ??= this.#openLink(outpost.pk);
+      if (!this.#link) this.#link = this.#openLink(outpost.pk);
+      else if (!this.#up) this.#link.wake();
       this.#schedule(refreshInterval(outpost.refresh_interval_s));
     } catch (error) {
       if (this.#closed) return;
@@ -215,15 +216,17 @@ export class Control {
 
   /** Says what is in the way of a configuration. Beside the server everything heals by itself, and quickly. */
   #explain(error: unknown): void {
-    const { server, log, listener } = this.#options;
+    const { server, log } = this.#options;
     const message = error instanceof CodedError ? error.message : String((error as Error).message);
     const level = this.#backoff.failures > 3 ? 'warn' : 'debug'; // at start the server may just not be there yet
     log[level]({ error: message }, 'the configuration cannot be fetched; the last one stays in use');
-    if (server.socket) return;
-    const sentence = explainUnreached(error, server);
+    if (!server.socket) this.#wait(explainUnreached(error, server));
+  }
+
+  #wait(sentence: string): void {
     if (sentence === this.#waitingFor) return;
     this.#waitingFor = sentence;
-    listener.onWaiting(sentence);
+    this.#options.listener.onWaiting(sentence);
   }
 
   /**
@@ -278,6 +281,9 @@ export class Control {
           void this.problems.tellAll();
         },
         onDown: () => this.#setUp(false),
+        onFailed: (error) => {
+          if (!server.socket) this.#wait(explainNoLink(error, server));
+        },
         onUpdate: () => this.#refreshSoon(),
         onEvents: (batch) => {
           this.#events.apply(batch, Date.now());
@@ -295,6 +301,7 @@ export class Control {
 
   #setUp(up: boolean): void {
     this.#up = up;
+    this.#waitingFor = undefined;
     this.#options.log.info(up ? 'connected to the identity server' : 'the connection to the identity server is lost');
     this.#options.listener.onLink(up);
   }

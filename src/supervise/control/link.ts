@@ -9,14 +9,13 @@ import type { Cursor, HelloExtension, IdentityEventBatch } from '../../contract/
 import { HELLO_INTERVAL_S, INSTRUCTION, MAX_FRAME_BYTES, parseFrame } from '../../contract/messages.ts';
 import { OUTPOST_USER_AGENT, PUBLISHED_VERSION } from '../../contract/version.ts';
 import type { BackChannelOptions } from '../messages.ts';
-import { Backoff } from './backoff.ts';
+import { serverTrust } from '../trust.ts';
+import { Backoff, FIRST_PAUSE_MS, MAX_PAUSE_MS } from './backoff.ts';
 import { readBatch } from './live-events.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Silence this long means the line is dead. */
 const SILENCE_MS = 13_000;
-/** Longest pause after a refusal: an outpost is back soon after its server is. */
-const MAX_PAUSE_MS = 5000;
 /**
  * A line that was cut says nothing, and TCP would find out that it is whole again only at its next, ever later try. So
  * over the network the server is asked often, and after a moment of silence a second line is tried beside the first,
@@ -37,6 +36,8 @@ export interface LinkListener {
   /** connected; anything may have been missed before */
   onUp(): void;
   onDown(): void;
+  /** there is no line, and an attempt to get one came to nothing */
+  onFailed(error: Error): void;
   /** the configuration changed */
   onUpdate(): void;
   onEvents(batch: IdentityEventBatch): void;
@@ -53,7 +54,7 @@ export class ControlLink {
   readonly #instance: string;
   readonly #listener: LinkListener;
   readonly #log: Logger;
-  readonly #backoff = new Backoff(250, MAX_PAUSE_MS);
+  readonly #backoff = new Backoff(FIRST_PAUSE_MS, MAX_PAUSE_MS);
   /** the line in use */
   #socket: WebSocket | undefined;
   /** lines that are tried */
@@ -102,7 +103,7 @@ export class ControlLink {
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       maxPayload: MAX_FRAME_BYTES,
       perMessageDeflate: false,
-      rejectUnauthorized: this.#server.verifyTls,
+      ...serverTrust(this.#server),
       ...(this.#server.socket ? {} : { createConnection: reaching(address, reached) }),
     });
     const life =
@@ -114,6 +115,8 @@ export class ControlLink {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       answered ||= this.#server.socket !== undefined || REFUSALS.has(error.code ?? '');
       this.#log.debug({ error: error.message }, 'control link');
+      // what was given up here says nothing about the server
+      if (this.#socket === undefined && this.#attempts.has(socket) && answered) this.#listener.onFailed(error);
     });
     socket.on('close', () => {
       clearTimeout(life);
@@ -134,7 +137,6 @@ export class ControlLink {
     const former = this.#socket;
     this.#socket = socket;
     former?.terminate();
-    this.#backoff.reset();
     this.#hello(socket);
     this.#watch(socket);
     this.#listener.onUp();
@@ -159,6 +161,7 @@ export class ControlLink {
     ];
     socket.on('message', (data, binary) => {
       hear();
+      this.#backoff.reset(); // not before: who is let in and shown out again must not come back at once, for ever
       if (!binary) this.#frame(String(data as Buffer));
     });
     socket.on('pong', hear);

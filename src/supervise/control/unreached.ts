@@ -57,6 +57,23 @@ export function explainUnreached(error: unknown, server: Pick<BackChannelOptions
   }
 }
 
+/**
+ * The same of the control link.
+ * @param error of a WebSocket that was never open
+ */
+export function explainNoLink(error: Error, server: Pick<BackChannelOptions, 'base'>): string {
+  const [, answered] = /^Unexpected server response: (\d{3})$/.exec(error.message) ?? [];
+  const status = Number(answered);
+  if (answered === undefined) return explainUnreached(error, server);
+  if ([401, 403, 502, 503, 504].includes(status))
+    return explainUnreached(new UnexpectedAnswer('control link', status), server);
+  const { host } = new URL(server.base);
+  return (
+    `${host} answers, but lets no WebSocket through (${status}). Let the reverse proxy in front of the identity server pass ` +
+    'on Upgrade and Connection, with HTTP/1.1.'
+  );
+}
+
 function explainAnswer({ status, location }: UnexpectedAnswer, base: string): string {
   if (status === 401 || status === 403) {
     return `The identity server at ${base} refuses the token. Copy the outpost's token anew into ${TOKEN}.`;
