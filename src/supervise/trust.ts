@@ -13,7 +13,9 @@ export function serverTrust({ base, verifyTls, socket }: BackChannelOptions): {
 } {
   if (socket || !base.startsWith('https:')) return {};
   if (!verifyTls) return { rejectUnauthorized: false };
-  known ??= createSecureContext({ ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])] });
+  known ??= createSecureContext({
+    ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')])],
+  });
   return { secureContext: known, rejectUnauthorized: true };
 }
 

@@ -42,7 +42,10 @@ async function said(base: string, verifyTls = true): Promise<string> {
 
 describe('an identity server that cannot be asked is explained', () => {
   it('when its name means nothing', async () => {
-    assert.match(await said('http://login.invalid/'), /^The name login\.invalid cannot be resolved\. Correct AUTHENTIK_HOST/);
+    assert.match(
+      await said('http://login.invalid/'),
+      /^The name login\.invalid cannot be resolved\. Correct AUTHENTIK_HOST/,
+    );
   });
 
   it('when nothing listens', async () => {
