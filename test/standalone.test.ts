@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -17,9 +18,6 @@ import { Scene } from './harness/scene.ts';
 import { valuesOf } from './harness/upstream.ts';
 import type { Received } from './harness/upstream.ts';
 import { eventually } from './harness/wait.ts';
-
-/** Nothing listens there: a port that needs rights nobody has here. */
-const NOWHERE = 'http://127.0.0.1:1';
 
 /** Runs a command of the program. @returns exit code and all it said */
 function command(name: string, env: Readonly<Record<string, string | undefined>>) {
@@ -305,13 +303,17 @@ describe('an outpost of its own and the address of its server', () => {
 
 describe('an outpost of its own without a server', () => {
   let outpost: StandaloneOutpost;
+  let nowhere: string;
+  before(async () => {
+    nowhere = `http://127.0.0.1:${await freePort()}`;
+  });
   afterEach(async (t) => {
     outpost?.explain(t);
     await outpost?.stop();
   });
 
   it('answers at once that it knows nothing yet, to each as it understands', async () => {
-    outpost = await StandaloneOutpost.prepare({ server: NOWHERE, token: 'x', workers: 1 });
+    outpost = await StandaloneOutpost.prepare({ server: nowhere, token: 'x', workers: 1 });
     outpost.launch();
     await outpost.answers();
     const asked = (path: string, headers: Record<string, string>) => request(outpost.origin + path, { headers });
@@ -328,7 +330,7 @@ describe('an outpost of its own without a server', () => {
     assert.equal(code, 1);
     assert.match(
       said,
-      /^It is waiting for its configuration and serves nobody yet\. Nothing listens at 127\.0\.0\.1:1\./,
+      /^It is waiting for its configuration and serves nobody yet\. Nothing listens at 127\.0\.0\.1:\d+\./,
     );
   });
 
@@ -352,16 +354,16 @@ describe('an outpost of its own without a server', () => {
   });
 
   it('runs where nothing can be written, and says so; another one on the same folder is refused', async () => {
-    outpost = await StandaloneOutpost.prepare({ server: NOWHERE, token: 'x', workers: 0 });
+    outpost = await StandaloneOutpost.prepare({ server: nowhere, token: 'x', workers: 0 });
     const file = join(outpost.data, 'file');
     writeFileSync(file, '');
     const homeless = await StandaloneOutpost.prepare({
-      server: NOWHERE,
+      server: nowhere,
       token: 'x',
       workers: 0,
       data: join(file, 'data'),
     });
-    const second = await StandaloneOutpost.prepare({ server: NOWHERE, token: 'x', workers: 0, data: outpost.data });
+    const second = await StandaloneOutpost.prepare({ server: nowhere, token: 'x', workers: 0, data: outpost.data });
     try {
       homeless.launch();
       await homeless.answers();
@@ -384,12 +386,12 @@ describe('an outpost of its own without a server', () => {
     let asked = 0;
     const server = createServer((req, res) => {
       if (req.url?.includes('/instances/')) asked += 1;
-      const results = req.url?.includes('/instances/')
-        ? [{ pk: 'p', name: 'one', refresh_interval_s: 300, managed: null, config: {} }]
-        : [];
-      res.writeHead(req.url?.includes('/api/v3/outposts/') ? 200 : 404, { 'content-type': 'application/json' });
+      const one = { pk: 'p', name: 'one', refresh_interval_s: 300, managed: null, config: {} };
+      const results = req.url?.includes('/instances/') ? [one] : [];
+      res.writeHead(req.url?.startsWith('/api/v3/') ? 200 : 404, { 'content-type': 'application/json' });
       res.end(JSON.stringify({ pagination: { next: 0 }, results }));
     }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
     try {
       const { port } = server.address() as AddressInfo;
       outpost = await StandaloneOutpost.prepare({ server: `http://127.0.0.1:${port}`, token: 'x', workers: 0 });

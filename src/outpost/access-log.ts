@@ -115,12 +115,16 @@ export interface AccessEntry {
   rawHeaders: readonly string[];
 }
 
+/** pino's number of the level `info`. */
+const INFO = 30;
+
 /**
  * Writes the access log: one JSON line a request, level info. The lines are put together here rather than by pino,
  * which costs as much as the rest of a decision; they look the same and go the same way.
  */
 export class AccessLog {
-  readonly #sink: DestinationStream | undefined;
+  readonly #log: Logger;
+  readonly #sink: DestinationStream;
   readonly #bindings: string;
   readonly #httpBindings: string;
   readonly #headers: ReadonlyMap<string, string>;
@@ -137,7 +141,8 @@ export class AccessLog {
 
   /** @param headers names of request headers to copy (`AUTHENTIK_LOG__HTTP_HEADERS`) */
   constructor(log: Logger, headers: readonly string[]) {
-    this.#sink = log.isLevelEnabled('info') ? streamOf(log) : undefined;
+    this.#log = log;
+    this.#sink = streamOf(log);
     const bindings = (logger: string) =>
       JSON.stringify({ ...log.bindings(), pid: process.pid, logger: `authentik.outpost.proxyv2.${logger}` }).slice(
         1,
@@ -151,7 +156,7 @@ export class AccessLog {
   }
 
   write(entry: AccessEntry): void {
-    if (this.#sink === undefined) return;
+    if (this.#log.levelVal > INFO) return; // looked at each time: the server may say another level
     const { provider, application, user, reason } = entry;
     let line = entry.type === 'app' ? this.#opening(entry.at) : beginning(entry.at, this.#httpBindings);
     if (provider !== undefined) line += `,"name":${this.#provider.of(provider)}`;

@@ -29,7 +29,12 @@ export function callOptions(site: Site, backChannel: BackChannel, headers: Reado
     // the way to the server may be a private socket or a cluster's inner network
     [oauth.allowInsecureRequests]: true,
     [oauth.customFetch]: (url: string, init: unknown) => backChannel.fetch(url, init as RequestInit),
-    headers: { 'user-agent': userAgent(site), [EXTENSION_HEADER]: EXTENSION_VERSION, ...site.endpoints.meant, ...headers },
+    headers: {
+      'user-agent': userAgent(site),
+      [EXTENSION_HEADER]: EXTENSION_VERSION,
+      ...site.endpoints.meant,
+      ...headers,
+    },
     signal: AbortSignal.timeout(TIMEOUT_MS),
   };
 }

@@ -78,6 +78,7 @@ describe('ControlLink', () => {
     const listener = {
       onUp: () => void seen.up++,
       onDown: () => void seen.down++,
+      onFailed: () => undefined,
       onUpdate: () => undefined,
       onEvents: () => undefined,
       onSessionEnd: (sid: string) => void seen.ended.push(sid),
