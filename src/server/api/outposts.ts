@@ -1,4 +1,5 @@
 /** `/outposts/instances/` (spec/server.md 6, 7.2, 7.7). The account of an outpost sees exactly that outpost. */
+import type { FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ServerContext } from '../context.ts';
@@ -55,6 +56,16 @@ export const outpostRoutes =
       return object;
     };
 
+    /**
+     * People get `config` back as they sent it; the outpost itself with every key there is: an official one ends without
+     * `authentik_host` (spec/outpost.md 9.6).
+     */
+    const shown = <T extends { config: Record<string, unknown> }>(object: T, request: FastifyRequest): T => {
+      if (!caller(request).outpost) return object;
+      const defaults = defaultConfig(`${baseOf(ctx, request)}/`, ctx.settings.logLevel);
+      return { ...object, config: { ...defaults, ...object.config } };
+    };
+
     const visible = async (uuid: string, { superuser, outpost }: Principal) => {
       const row = await outpostByUuid(ctx.db, uuid.toLowerCase());
       if (!row || (!superuser && row.uuid !== outpost?.uuid)) throw notFound();
@@ -95,7 +106,9 @@ export const outpostRoutes =
         if (q.search) rows = rows.where(search(['name'], q.search));
         const columns = { name: 'name', pk: 'uuid' } as const;
         for (const [column, way] of ordering(q.ordering, columns, [['name', 'asc']])) rows = rows.orderBy(column, way);
-        return pageOfQuery(rows.orderBy('uuid'), q, (page) => outposts(ctx.db, page));
+        return pageOfQuery(rows.orderBy('uuid'), q, async (page) =>
+          (await outposts(ctx.db, page)).map((object) => shown(object, request)),
+        );
       },
     );
 
@@ -126,7 +139,7 @@ export const outpostRoutes =
         config: { access: ['superuser', 'outpost'] },
         schema: { params: byUuid, ...operation('outposts_instances_retrieve', 'One outpost', { 200: Outpost }) },
       },
-      async (request) => answer(await visible(request.params.uuid, caller(request))),
+      async (request) => shown(await answer(await visible(request.params.uuid, caller(request))), request),
     );
 
     app.put(

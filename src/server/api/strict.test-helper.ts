@@ -66,6 +66,27 @@ const propertyMapping = {
   meta_model_name: text,
 };
 
+/** As {@link object}, with keys that may be left out. */
+const having =
+  (required: Readonly<Record<string, Check>>, optional: Readonly<Record<string, Check>>): Check =>
+  (value, at) => {
+    json(value, at);
+    const there = Object.entries(optional).filter(([key]) => Object.hasOwn(value as object, key));
+    object({ ...required, ...Object.fromEntries(there) })(value, at);
+  };
+
+/** Args of each instruction a server sends; of any other there is none (spec/server.md 9). */
+const ARGS: Readonly<Record<number, Check>> = {
+  0: object({}),
+  2: object({}),
+  3: object({
+    type: one('event.provider.specific'),
+    sub_type: one('logout'),
+    session_id: is('a SHA-256', (v) => /^[0-9a-f]{64}$/.test(String(v))),
+  }),
+  4: object({ type: one('event.session.end'), session_id: is('a SHA-256', (v) => /^[0-9a-f]{64}$/.test(String(v))) }),
+};
+
 const page = (item: Check): Check =>
   object({
     pagination: object({
@@ -440,6 +461,45 @@ export const strict = {
     expires: time,
     brand: json,
   }),
+  /** a frame of the control link, from the server */
+  frame: (value, at) => {
+    object({ instruction: int, args: json })(value, at);
+    const { instruction, args } = value as { instruction: number; args: unknown };
+    (ARGS[instruction] ?? fail(at, 'a published instruction', instruction))(args, `${at}.args`);
+  },
+  /** of `view_certificate/` and `view_private_key/` */
+  data: object({ data: text }),
+  /** of the token endpoint, for a code without `offline_access` */
+  tokenAnswer: object({
+    access_token: text,
+    id_token: text,
+    token_type: one('Bearer'),
+    scope: text,
+    expires_in: int,
+  }),
+  /** claims outposts read, as they must be there (spec/server.md 5.7, spec/outpost.md 12) */
+  proxyClaims: having(
+    {
+      iss: text,
+      sub: text,
+      aud: text,
+      exp: int,
+      iat: int,
+      auth_time: int,
+      acr: one('goauthentik.io/providers/oauth2/default'),
+      email: text,
+      email_verified: bool,
+      name: text,
+      given_name: text,
+      preferred_username: text,
+      nickname: text,
+      groups: list(text),
+      entitlements: list(text),
+      roles: list(text),
+      ak_proxy: having({ user_attributes: json, is_superuser: bool }, { backend_override: text, host_header: text }),
+    },
+    { sid: text, amr: list(text), nonce: text, at_hash: text, c_hash: text, azp: text, uid: text, scope: text },
+  ),
   rootConfig: object({
     error_reporting: object({
       enabled: bool,
