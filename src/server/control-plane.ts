@@ -18,6 +18,7 @@ import { startHousekeeping } from './housekeeping.ts';
 import { enforceLink } from './link.ts';
 import type { LinkCredentials } from './link.ts';
 import { oidcPlugin } from './oidc/plugin.ts';
+import { runsExpressions } from './proxy-provider/custom-mappings.ts';
 import { outpostUpgrades } from './outposts/upgrade.ts';
 
 export interface ControlPlaneOptions extends ControlPlaneStart<Settings> {
@@ -56,6 +57,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await app.listen({ path: socketPath });
     await chmod(socketPath, 0o600);
     const stopHousekeeping = startHousekeeping(ctx);
+    if (await runsExpressions(ctx.db)) ctx.expressions.warm(); // the first login need not wait for it
     const close = async () => {
       stopHousekeeping();
       await ctx.hub.close();

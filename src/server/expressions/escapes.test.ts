@@ -87,6 +87,12 @@ const ATTEMPTS: [title: string, expression: () => string, stopped: RegExp][] = [
   ['nested source', () => 'return eval("(" * 5000 + ")" * 5000)', /^raised: /],
   ['the channel to the server', () => 'import os\nos.write(1000, b"{")\nos.write(1000, b"null")\nreturn 1', /^1$/],
   [
+    'a result that is nested deeper than JSON can be written',
+    () =>
+      `import os\nos.write(1000, b'{"kind":"done","value":' + b"[" * 100000 + b"]" * 100000 + b"}")\nos.write = lambda *_: 0`,
+    /^(result|raised): /,
+  ],
+  [
     'an answer nobody asked for',
     () => 'import os\nos.write(1000, b\'{"kind":"finished","id":1}\')\nimport sys\nsys.exit()',
     /^raised: /,

@@ -23,37 +23,35 @@ const IDLE = 10 * 60_000;
 const CONTEXT_BYTES = 1024 * 1024;
 const EXPRESSION_BYTES = 64 * 1024;
 
-/** So often in a row at the end of its time, and it is not run for a while: others wait behind it. */
+/** So often in a row out of time, or Python ended under it, and it is not run for a while: others wait behind it. */
 const PATIENCE = 3;
 const PAUSE = 30_000;
 
-export interface OpenedExpressions extends Expressions {
-  /** Starts Python before somebody waits for it: only where there is an expression to run. */
-  warm(): void;
-}
-
-export function openExpressions(options: ExpressionsOptions): OpenedExpressions {
+export function openExpressions(options: ExpressionsOptions): Expressions {
   const milliseconds = options.milliseconds ?? MILLISECONDS;
   const runner = new PythonRunner({
     log: options.log,
     waiting: options.waiting ?? WAITING,
     idle: options.idle ?? IDLE,
   });
-  /** by hash of the expression: how often in a row it used up its time, and when it did last */
-  const slow = new LRUCache<string, { times: number; at: number }>({ max: 1000 });
+  /** by hash of the expression: how often in a row others had to wait for it in vain, and when last */
+  const costly = new LRUCache<string, { times: number; at: number; kind: ExpressionErrorKind }>({ max: 1000 });
 
   async function evaluate(call: ExpressionCall): Promise<ExpressionResult> {
     const { name, expression, context } = call;
     if (JSON.stringify(context).length > CONTEXT_BYTES) return failure('memory', 'the facts it is given are too large');
     const key = createHash('sha256').update(expression).digest('base64');
-    const before = slow.get(key);
+    const before = costly.get(key);
     if (before !== undefined && before.times >= PATIENCE && Date.now() - before.at < PAUSE) {
-      return failure('time', 'it took longer than expressions may take, several times; it is not run for a while');
+      return failure(before.kind, 'it cost more than expressions may, several times; it is not run for a while');
     }
     const message: ToPython = { kind: 'evaluate', id: 0, milliseconds, name, expression, context };
-    const result = read(await runner.run(message, call.ask));
-    if (!result.ok && result.error.kind === 'time') slow.set(key, { times: (before?.times ?? 0) + 1, at: Date.now() });
-    else if (before !== undefined) slow.delete(key);
+    const ending = await runner.run(message, call.ask);
+    const result = read(ending);
+    const kind = result.ok ? undefined : result.error.kind;
+    if (kind === 'time' || ('endedPython' in ending && ending.endedPython)) {
+      costly.set(key, { times: (before?.times ?? 0) + 1, at: Date.now(), kind: kind ?? 'raised' });
+    } else if (before !== undefined && kind !== 'unavailable') costly.delete(key);
     return result;
   }
 

@@ -1,15 +1,15 @@
 import { pino } from 'pino';
 import { openExpressions } from './expressions.ts';
-import type { ExpressionsOptions, OpenedExpressions } from './expressions.ts';
-import type { ExpressionCall, ExpressionResult, GroupFacts, Json, UserFacts } from './types.ts';
+import type { ExpressionsOptions } from './expressions.ts';
+import type { ExpressionCall, ExpressionResult, Expressions, GroupFacts, Json, UserFacts } from './types.ts';
 
 /** Expressions with a log that tests can read. */
-export function openForTest(options: Partial<ExpressionsOptions> = {}): OpenedExpressions & { lines: string[] } {
+export function openForTest(options: Partial<ExpressionsOptions> = {}): Expressions & { lines: string[] } {
   const lines: string[] = [];
   const log = pino({}, { write: (line: string) => void lines.push(line) });
   // the wait covers a start on a machine that does much else
   const opened = openExpressions({ log, waiting: 120_000, milliseconds: 20_000, ...options });
-  return Object.defineProperty(opened, 'lines', { value: lines }) as OpenedExpressions & { lines: string[] };
+  return Object.defineProperty(opened, 'lines', { value: lines }) as Expressions & { lines: string[] };
 }
 
 const group = (name: string, number: number, attributes: GroupFacts['attributes'] = {}): GroupFacts => ({

@@ -21,6 +21,7 @@ export function fakeExpressions(written: Readonly<Record<string, Written>>): Fak
     calls: [],
     closed: false,
     pid: undefined,
+    warm: () => undefined,
     check: async (expression): Promise<ExpressionProblem | undefined> =>
       Object.hasOwn(written, expression) ? undefined : { line: 2, column: 7, message: 'invalid syntax' },
     evaluate: async (call): Promise<ExpressionResult> => {

@@ -34,6 +34,7 @@ const { WebAssembly } = globalThis as unknown as {
   WebAssembly: {
     compile(code: Uint8Array): Promise<object>;
     instantiate(module: object, imports: Imports): Promise<{ exports: Exports }>;
+    Global: new () => { value: unknown };
   };
 };
 
@@ -113,7 +114,9 @@ export async function startInterpreter(folder: string, wall: Wall, from?: Image)
   if (from !== undefined) (environment['random_get'] as (at: number, bytes: number) => number)(image.entry, 1);
   const files = python.FS.streams.length;
   wall.arm(exports.memory);
+  const globals = variables(exports);
   const restore = () => {
+    for (const { variable, value } of globals) variable.value = value;
     python.FS.streams.length = files;
     const now = bytes();
     now.set(image.memory);
@@ -122,6 +125,20 @@ export async function startInterpreter(folder: string, wall: Wall, from?: Image)
   };
   if (from !== undefined) restore();
   return { image, run: () => exports.PyRun_SimpleString(image.entry) === 0, restore };
+}
+
+/** The global variables of the instance, with what they hold: the part of its state that is not in memory. */
+function variables(exports: Exports): { variable: { value: unknown }; value: unknown }[] {
+  return Object.values(exports).flatMap((variable: unknown) => {
+    if (!(variable instanceof WebAssembly.Global)) return [];
+    const { value } = variable;
+    try {
+      variable.value = value;
+    } catch {
+      return []; // a constant
+    }
+    return [{ variable, value }];
+  });
 }
 
 /** Loads our Python into an interpreter that has just come up. */

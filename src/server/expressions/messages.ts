@@ -65,4 +65,4 @@ export type Outcome = z.infer<typeof outcome>;
 /** What became of a call, with or without Python's word for it. */
 export type Ending =
   | Pick<Extract<FromPython, { kind: 'finished' }>, 'outcome' | 'log' | 'messages' | 'milliseconds'>
-  | { kind: ExpressionErrorKind; message: string; milliseconds: number };
+  | { kind: ExpressionErrorKind; message: string; milliseconds: number; endedPython?: true };

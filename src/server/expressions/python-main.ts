@@ -145,8 +145,16 @@ for (;;) {
   if (wall.flooded) outcome = failed('output', 'it wrote more than is taken');
   else if (outcome === undefined && wall.memoryRefused)
     outcome = failed('memory', 'it needs more memory than expressions may use');
+  else if (outcome === undefined && wall.interrupted)
+    outcome = failed('time', 'it took longer than expressions may take');
   outcome ??= failed('raised', 'Python broke off, probably it called itself too deeply');
-  pipe.write({ kind: 'finished', id, outcome, log, messages, milliseconds: performance.now() - start });
+  const ran = { log, messages, milliseconds: performance.now() - start };
+  try {
+    pipe.write({ kind: 'finished', id, outcome, ...ran });
+  } catch {
+    // what was written past our own Python may be nested deeper than JSON can be made of
+    pipe.write({ kind: 'finished', id, outcome: failed('result', 'it is nested too deeply'), ...ran });
+  }
   if (!whole) exit(1);
   python.restore();
 }

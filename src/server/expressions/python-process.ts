@@ -25,15 +25,15 @@ export interface PythonEvents {
 }
 
 const MAIN = fileURLToPath(import.meta.url).replace(/python-process\.(ts|js)$/, 'python-main.$1');
-const PYODIDE = `${dirname(fileURLToPath(import.meta.resolve('pyodide/pyodide.asm.mjs')))}/`;
 
 /** The script language's heap, MiB; Python's own memory is bound by the wall. */
 const HEAP = 128;
 const COMPLAINT = 2000;
 
-const NODE_OPTIONS = [
+/** @param pyodide folder of the package */
+const nodeOptions = (pyodide: string) => [
   '--permission',
-  `--allow-fs-read=${PYODIDE}`,
+  `--allow-fs-read=${pyodide}`,
   `--allow-fs-read=${dirname(MAIN)}/`,
   '--disallow-code-generation-from-strings',
   '--no-addons',
@@ -75,7 +75,8 @@ function isolation(): Promise<string[]> {
  * @param main the module
  */
 export async function isolated(main: string): Promise<string[]> {
-  return [...(await isolation()), process.execPath, ...NODE_OPTIONS, main, PYODIDE];
+  const pyodide = `${dirname(fileURLToPath(import.meta.resolve('pyodide/pyodide.asm.mjs')))}/`;
+  return [...(await isolation()), process.execPath, ...nodeOptions(pyodide), main, pyodide];
 }
 
 /** What a process can start from: the state of one before it, deflated. */
@@ -85,7 +86,7 @@ export interface PackedImage {
   bytes: Buffer;
 }
 
-/** Starts it. It says `ready` when it takes calls. */
+/** Starts it. It says `ready` when it takes calls. Rejects when the package is not there. */
 export async function startPython(events: PythonEvents, image?: PackedImage): Promise<PythonProcess> {
   const [command = '', ...options] = await isolated(MAIN);
   const child = spawn(command, options, { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });

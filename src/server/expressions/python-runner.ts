@@ -153,12 +153,19 @@ export class PythonRunner {
         onNonsense: () => this.#endRunning({ kind: 'raised', message: 'it wrote what only Python writes' }),
         onExit: (complaint: string) => this.#onExit(complaint),
       };
-      void startPython(events, this.#image).then((started) => {
-        this.#process = started;
-        this.#starting = false;
-        this.#spawning = false;
-        if (this.#closed) started.kill();
-      });
+      startPython(events, this.#image).then(
+        (started) => {
+          this.#process = started;
+          this.#starting = false;
+          this.#spawning = false;
+          if (this.#closed) started.kill();
+        },
+        (error: unknown) => {
+          this.#starting = false;
+          this.#spawning = false;
+          this.#onExit(String(error));
+        },
+      );
     }, this.#pause);
     this.#pause = Math.min(Math.max(this.#pause * 2, FIRST_PAUSE), LONGEST_PAUSE);
   }
@@ -240,9 +247,10 @@ export class PythonRunner {
     if (!expected && !this.#closed) this.#options.log.error({ complaint }, 'Python for expressions ended unasked');
     if (running !== undefined) {
       const milliseconds = performance.now() - running.began;
-      if (running.ended !== undefined) this.#finish({ ...running.ended, milliseconds });
-      else if (running.lost || this.#closed) this.#finish(unavailable('Python was ended under it', milliseconds));
-      else {
+      if (running.ended !== undefined) this.#finish({ ...running.ended, milliseconds, endedPython: true });
+      else if (running.lost || this.#closed) {
+        this.#finish({ ...unavailable('Python was ended under it', milliseconds), endedPython: true });
+      } else {
         // ended from outside: once more, before the others
         this.#running = undefined;
         clearTimeout(running.alarm);

@@ -132,6 +132,8 @@ export interface Expressions {
   check(expression: string): Promise<ExpressionProblem | undefined>;
   /** Runs one. Never rejects: whatever goes wrong is in the result. */
   evaluate(call: ExpressionCall): Promise<ExpressionResult>;
+  /** Starts Python before somebody waits for it: only where there is an expression to run. */
+  warm(): void;
   /** process id while Python runs, for tests and measurements */
   readonly pid: number | undefined;
   /** Ends the process; whoever waits is answered `unavailable`. */

@@ -26,6 +26,18 @@ const MAX_SCOPE_NAME = 100;
 /** scope-token of RFC 6749 3.3 */
 const SCOPE_NAME = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
+/** Whether any provider uses a mapping that somebody wrote. */
+export async function runsExpressions(db: Db): Promise<boolean> {
+  const one = await db
+    .selectFrom('provider_scope_mapping')
+    .innerJoin('scope_mapping', 'scope_mapping.uuid', 'provider_scope_mapping.mapping_uuid')
+    .select('scope_mapping.uuid')
+    .where('scope_mapping.managed', 'is', null)
+    .limit(1)
+    .executeTakeFirst();
+  return one !== undefined;
+}
+
 export function mappingByUuid(db: Db, uuid: string): Promise<ScopeMappingRow | undefined> {
   return db.selectFrom('scope_mapping').selectAll().where('uuid', '=', uuid.toLowerCase()).executeTakeFirst();
 }

@@ -8,7 +8,7 @@ import { createUser } from '../directory/users.ts';
 import { eventsAfter, readCursor } from '../events/identity-log.ts';
 import { fakeExpressions, Raised } from '../expressions/fake.test-helper.ts';
 import type { ExpressionCall, Json } from '../expressions/types.ts';
-import { createMapping, deleteMapping, updateMapping } from './custom-mappings.ts';
+import { createMapping, deleteMapping, runsExpressions, updateMapping } from './custom-mappings.ts';
 import { evaluateScopes } from './evaluate-scopes.ts';
 import { writtenNames } from './mapping-headers.ts';
 import { operatorHeaderNames, tokenExtension } from './person-headers.ts';
@@ -209,6 +209,13 @@ describe('mappings that administrators write', () => {
       s.ctx.change(() => s.evaluate()),
       TypeError,
     );
+  });
+
+  it('are a reason to start Python with the server, once one is attached', async () => {
+    await using s = await scene({ custom: () => null });
+    assert.equal(await runsExpressions(s.ctx.db), true);
+    await s.ctx.change((tx) => updateProvider(tx, s.provider.id, { mode: 'forward_single', property_mappings: [] }));
+    assert.equal(await runsExpressions(s.ctx.db), false);
   });
 
   it('are ended with the server', async () => {
