@@ -21,4 +21,28 @@ export const madeSwitches: readonly Switch[] = [
     edits: [edit('server/directory/names.ts', 'return /\\p{Cc}/u.test(text);', 'return text === "\\u0001";')],
     noticed: ['A30'],
   },
+  {
+    rule: 'I',
+    title: 'signing out of an application leaves what was made from its tokens',
+    edits: [edit('server/directory/credentials.ts', 'else await endCredential(tx, handle);', '')],
+    noticed: ['I30'],
+  },
+  {
+    rule: 'I',
+    title: 'a token knows only the last thing it was made from',
+    edits: [edit('server/oidc/accepted.ts', 'origins: handlesOf(token) };', 'origins: [token.uid] };')],
+    noticed: ['I31'],
+  },
+  {
+    rule: 'I',
+    title: 'outposts do not hear that a code was used again',
+    edits: [
+      edit(
+        'server/oidc/adapter.ts',
+        'await exchange.ctx.change((tx) => endCredential(tx, grantId));',
+        "await exchange.ctx.db.deleteFrom('oidc_artefact').where('grant_id', '=', grantId).where('model', '!=', 'AuthorizationCode').execute();",
+      ),
+    ],
+    noticed: ['I32'],
+  },
 ];
