@@ -24,6 +24,7 @@ import { cases as q } from './q-domain-level.ts';
 import { cases as made } from './r-made-from-tokens.ts';
 import { cases as s } from './s-clients.ts';
 import { cases as t } from './t-access-rules.ts';
+import { cases as outposts } from './u-outposts.ts';
 import type { Case } from './support/case.ts';
 
 export const cases: readonly Case[] = [
@@ -50,6 +51,7 @@ export const cases: readonly Case[] = [
   machine,
   made,
   credentials,
+  outposts,
   l,
   i,
 ].flat();

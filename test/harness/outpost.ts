@@ -22,6 +22,8 @@ export interface OutpostOptions {
   metricsPort?: number;
   /** without one nothing listens for HTTPS */
   securePort?: number;
+  /** folder of the sources to run, when they are not this project's own */
+  root?: string;
   /** command put in front, e.g. `ip netns exec name` */
   prefix?: string[];
   /** address the harness itself uses to reach it, when it differs from `host` */
@@ -104,9 +106,9 @@ export class StandaloneOutpost {
   }
 
   launch(): void {
-    const { workers, prefix } = this.#options;
+    const { workers, prefix, root } = this.#options;
     const number = workers === undefined ? [] : ['--workers', String(workers)];
-    this.#program.launch(['outpost', ...number], this.environment, undefined, prefix);
+    this.#program.launch(['outpost', ...number], this.environment, root, prefix);
   }
 
   /** Waits until it answers at all. */
