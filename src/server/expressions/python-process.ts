@@ -12,6 +12,8 @@ import type { FromPython, Start, ToPython } from './messages.ts';
 /** Python in a process of its own, seen from the server. */
 export interface PythonProcess {
   readonly pid: number | undefined;
+  /** it has a network namespace of its own, with nothing in it */
+  readonly withoutNetwork: boolean;
   send(message: ToPython): void;
   kill(): void;
 }
@@ -113,7 +115,12 @@ export async function startPython(events: PythonEvents, image?: PackedImage): Pr
     image === undefined ? { kind: 'start' } : { kind: 'start', image: { stack: image.stack, entry: image.entry } };
   pipe.write(frame(start));
   if (image !== undefined) pipe.write(frame(image.bytes));
-  return { pid: child.pid, send: (message) => void pipe.write(frame(message)), kill };
+  return {
+    pid: child.pid,
+    withoutNetwork: options.includes('--net'),
+    send: (message) => void pipe.write(frame(message)),
+    kill,
+  };
 }
 
 /** When the process is gone and all it said was read. */

@@ -189,7 +189,9 @@ export class PythonRunner {
       clearTimeout(this.#timer);
       this.#ready = true;
       this.#pause = 0;
-      this.#options.log.info({ milliseconds: Math.round(message.milliseconds) }, 'Python for expressions is up');
+      const withoutNetwork = this.#process?.withoutNetwork;
+      const milliseconds = Math.round(message.milliseconds);
+      this.#options.log.info({ milliseconds, withoutNetwork }, 'Python for expressions is up');
       return this.#pump();
     }
     const running = this.#running;
