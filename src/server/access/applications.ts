@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { InvalidInput } from '../../contract/errors.ts';
 import type { Change } from '../context.ts';
+import { endTokensOf } from '../directory/credentials.ts';
 import { modelRef } from '../events/audit.ts';
 import { notFound } from '../not-found.ts';
 import type { Db } from '../storage/database.ts';
@@ -70,6 +71,7 @@ export async function updateApplication(
   if (before === undefined) throw notFound('application');
   await check(tx.db, patch, before);
   if (typeof patch.provider === 'number') await refuseWhileBound(tx.db, before.uuid, 'provider');
+  if (patch.provider !== undefined && patch.provider !== before.provider_id) await endTokensAt(tx, before.provider_id);
   const application = await tx.db
     .updateTable('application')
     .set({
@@ -114,6 +116,7 @@ export async function deleteApplication(tx: Change, slug: string): Promise<void>
     )
     .execute();
   await tx.db.deleteFrom('application').where('uuid', '=', application.uuid).execute();
+  await endTokensAt(tx, application.provider_id);
   await affected(tx, [application.provider_id]);
   await tx.audit('model_deleted', { context: { model: ref(application) } });
 }
@@ -141,6 +144,16 @@ export function launchUrl(application: ApplicationRow, address: string | undefin
 }
 
 const ref = (application: ApplicationRow) => modelRef('application', application.uuid, application.name);
+
+/** Without its application a provider takes its own tokens no more; what others made from them must not go on. */
+async function endTokensAt(tx: Change, provider: number | null): Promise<void> {
+  const client = await tx.db
+    .selectFrom('proxy_provider')
+    .select('client_id')
+    .where('id', '=', provider)
+    .executeTakeFirst();
+  if (client !== undefined) await endTokensOf(tx, client.client_id);
+}
 
 async function affected(tx: Change, providers: readonly (number | null)[]): Promise<void> {
   for (const provider of new Set(providers)) {

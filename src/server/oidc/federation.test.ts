@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { deleteApplication, updateApplication } from '../access/applications.ts';
+import type { Change } from '../context.ts';
 import { createGroup } from '../directory/groups.ts';
 import { eventsAfter, readCursor } from '../events/identity-log.ts';
 import { deleteProvider, updateProvider } from '../proxy-provider/providers.ts';
@@ -165,13 +167,22 @@ describe('tokens of other providers', () => {
       assert.deepEqual([inside, await alive(kept.tokens)], [[], [true, false]]);
     });
 
-    it('ends with the provider it began at', async () => {
-      const origin = await addClient(m.server.ctx, 'origin');
-      const heir = await trusting('heir', origin);
-      const { tokens } = await made(origin, heir);
-      const ended = await told(() => m.server.ctx.change((tx) => deleteProvider(tx, origin.provider.id)));
-      assert.ok(ended.includes(uid(tokens[0])), String(ended));
-      assert.deepEqual(await alive(tokens), [false, false]);
+    it('ends with the provider or the application it began at', async () => {
+      const ends: ((tx: Change, client: TestClient) => Promise<unknown>)[] = [
+        (tx, { provider }) => deleteProvider(tx, provider.id),
+        (tx, { application }) => deleteApplication(tx, application.slug),
+        (tx, { application }) => updateApplication(tx, application.slug, { provider: null }),
+      ];
+      for (const [i, end] of ends.entries()) {
+        const origin = await addClient(m.server.ctx, `origin${i}`);
+        const heir = await trusting(`heir${i}`, origin);
+        const { tokens } = await made(origin, heir);
+        await m.server.ctx.change((tx) => updateApplication(tx, origin.application.slug, { name: 'renamed' }));
+        assert.deepEqual(await alive(tokens), [true, true]);
+        const ended = await told(() => m.server.ctx.change((tx) => end(tx, origin)));
+        assert.ok(ended.includes(uid(tokens[0])), String(ended));
+        assert.deepEqual(await alive(tokens), [false, false]);
+      }
     });
 
     it('ends when the code it began with is used again, and outposts hear of it', async () => {
