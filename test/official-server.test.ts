@@ -197,6 +197,29 @@ describe('our outpost at an official server', () => {
     });
   }
 
+  it('speaks of the server as browsers do, where they know it by another name', async () => {
+    const browser = `http://id.test:${server.port}`;
+    const other = await StandaloneOutpost.prepare({
+      server: server.origin,
+      token: server.token,
+      workers: 1,
+      env: { AUTHENTIK_HOST_BROWSER: browser },
+    });
+    const external_host = `http://named.test:${other.port}`;
+    server.providers.push({ pk: 950, slug: 'named', mode: 'proxy', external_host, internal_host: upstream.origin });
+    try {
+      other.launch();
+      await other.configured();
+      const page = await visitor().open(`${external_host}/`);
+      assert.equal(page.status, 200, trace(page));
+      const [jwt = ''] = valuesOf((JSON.parse(page.text) as Received).rawHeaders, 'x-authentik-jwt');
+      assert.equal(decodeJwt(jwt).iss, `${browser}/application/o/named/`);
+      assert.ok(page.hops.some(({ url }) => url.startsWith(`${browser}/application/o/authorize/`)));
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('asks nothing an official server does not know', () => {
     const known =
       /^\/(api\/v3\/(root\/config|outposts\/(instances|proxy)|events\/events)|ws\/outpost\/[\w-]+|application\/o\/[^/]+(\/(jwks|end-session))?)\/$/;

@@ -28,6 +28,7 @@ export interface OpenBackChannel {
 export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
   const { socket } = options;
   const base = new URL(options.base);
+  const browser = options.browser === undefined ? null : URL.parse(options.browser);
   const apiBase = new URL('api/v3/', options.base).href;
   const agent = new Agent({
     connect: socket ? { socketPath: socket.path, timeout: TIMEOUT_MS } : connector(options),
@@ -45,6 +46,10 @@ export function openBackChannel(options: BackChannelOptions): OpenBackChannel {
       if (!headers.has('authorization')) headers.set('authorization', `Bearer ${options.token}`);
       if (!headers.has('accept')) headers.set('accept', 'application/json');
       headers.set(EXTENSION_HEADER, EXTENSION_VERSION);
+    } else if (browser && !socket) {
+      // an official server makes issuers from what it is called by, and browsers call it so (spec/outpost.md 9.6)
+      headers.set('host', browser.host);
+      if (browser.protocol !== url.protocol) headers.set('x-forwarded-proto', browser.protocol.slice(0, -1));
     }
     if (socket) {
       headers.set(LINK_HEADERS.credential, socket.credential);

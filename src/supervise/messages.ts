@@ -19,6 +19,8 @@ export interface BackChannelOptions {
   token: string;
   /** given when the identity server is the one beside us: its private socket, and this boot's credentials */
   socket?: { path: string; credential: string; internalCredential: string };
+  /** address browsers reach it under, where that is another (AUTHENTIK_HOST_BROWSER) */
+  browser?: string | undefined;
   /** verify the certificate of the identity server */
   verifyTls: boolean;
 }

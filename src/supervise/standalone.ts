@@ -115,5 +115,5 @@ function serverOf({ outpost }: Settings): BackChannelOptions {
   const url = new URL(outpost.host);
   url.pathname = `${url.pathname}/`.replace(/\/{2,}/g, '/');
   url.hash = '';
-  return { base: url.href, token: outpost.token, verifyTls: !outpost.insecure };
+  return { base: url.href, token: outpost.token, verifyTls: !outpost.insecure, browser: outpost.hostBrowser };
 }
