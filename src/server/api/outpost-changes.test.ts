@@ -137,6 +137,7 @@ describe('changes told to our own outposts', () => {
     });
     const bound = await api.ok('POST', 'core/applications/', { name: 'Bound', slug: 'bound' });
     let binding = '';
+    let mapping = '';
     const user = await api.ok('POST', 'core/users/', { username: 'u', name: 'U' });
     type Step = [what: string, came: string[], change: () => Promise<unknown>];
     const patch = (path: string, body: unknown) => () => api.ok('PATCH', path, body);
@@ -194,6 +195,25 @@ describe('changes told to our own outposts', () => {
         }),
       ],
       ['a provider is deleted', [`-${c}`], () => api.ok('DELETE', `providers/proxy/${c}/`)],
+      [
+        'a mapping with another scope',
+        ['a1'],
+        async () => {
+          const body = { name: 'own', scope_name: 'own', expression: 'return {}' };
+          mapping = String((await api.ok('POST', 'propertymappings/provider/scope/', body))['pk']);
+          const { property_mappings } = (await api.ok('GET', `providers/proxy/${a}/`)) as {
+            property_mappings: string[];
+          };
+          const all = [...property_mappings, mapping];
+          await patch(`providers/proxy/${a}/`, { mode: 'forward_single', property_mappings: all })();
+        },
+      ],
+      [
+        'the scope of the mapping',
+        ['a1'],
+        () => api.ok('PATCH', `propertymappings/provider/scope/${mapping}/`, { scope_name: 'other' }),
+      ],
+      ['the mapping is deleted', ['a1'], () => api.ok('DELETE', `propertymappings/provider/scope/${mapping}/`)],
       ['what concerns others', [], patch(`providers/proxy/${b}/`, { mode: 'forward_single', name: 'b4' })],
     ];
     for (const [what, came, change] of steps) {
