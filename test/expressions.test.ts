@@ -5,7 +5,6 @@ import type { Json } from './harness/api.ts';
 import { trace } from './harness/client.ts';
 import type { Client, Page } from './harness/client.ts';
 import { EchoUpstream } from './harness/echo-upstream.ts';
-import { Gatehouse } from './harness/gatehouse.ts';
 import { childrenOf, partsOf } from './harness/processes.ts';
 import type { Person } from './harness/provision.ts';
 import { Scene } from './harness/scene.ts';
@@ -32,34 +31,12 @@ const PATIENCE_MS = 60_000;
 const received = (page: Page) => JSON.parse(page.text) as Received;
 const headerOf = (page: Page, name: string) => valuesOf(received(page).rawHeaders, name).join();
 
-describe('Python', () => {
-  for (const workers of [1, 0]) {
-    it(`runs from the first mapping on until the server stops (${workers} workers)`, async (t) => {
-      const gatehouse = await Gatehouse.start({ workers });
-      let python: number[] = [];
-      try {
-        const server =
-          workers === 0 ? gatehouse.pid : partsOf(gatehouse.pid).find((p) => p.part === 'control-plane')?.pid;
-        assert.ok(server !== undefined);
-        assert.ok((await gatehouse.api.list(SCOPES)).length > 0);
-        assert.deepEqual(childrenOf(server), [], 'nothing is started for built-in ones');
-        await gatehouse.api.post(SCOPES, { name: 'first', scope_name: 'first', expression: 'return {}' });
-        python = childrenOf(server);
-        assert.ok(python.length > 0);
-      } finally {
-        gatehouse.explain(t);
-        await gatehouse.stop();
-      }
-      await eventually('Python ended', PATIENCE_MS, () => assert.deepEqual(python.filter(isAlive), []));
-    });
-  }
-});
-
 for (const workers of [1, 0]) {
   describe(`expressions, ${workers === 0 ? 'everything in one process' : 'with processes'}`, () => {
     let scene: Scene;
     let other: EchoUpstream;
     let gina: Person;
+    let python: number[] = [];
     const api = () => scene.gatehouse.api;
 
     before(async () => {
@@ -74,6 +51,9 @@ for (const workers of [1, 0]) {
     after(async () => {
       await other?.stop();
       await scene?.stop();
+      await eventually('Python ended with the server', PATIENCE_MS, () => {
+        assert.deepEqual(python.filter(isAlive), []);
+      });
     });
     afterEach((t) => scene.explain(t));
 
@@ -107,12 +87,24 @@ for (const workers of [1, 0]) {
           client_id,
           username: gina.username,
           password,
-          scope: 'openid profile backend',
+          scope: 'openid profile email entitlements backend',
         }),
       });
       const { access_token } = (await answer.json()) as { access_token: string };
       return JSON.parse(Buffer.from(access_token.split('.')[1] ?? '', 'base64url').toString()) as Json;
     };
+
+    it('start Python with the first mapping that is written', async () => {
+      const { pid } = scene.gatehouse;
+      const server = workers === 0 ? pid : partsOf(pid).find(({ part }) => part === 'control-plane')?.pid;
+      assert.ok(server !== undefined);
+      await scene.application('plain');
+      await enter('plain', (page) => assert.equal(page.status, 200, trace(page)));
+      assert.deepEqual(childrenOf(server), [], 'nothing is started for built-in ones');
+      await mapping('first', 'return {}');
+      python = childrenOf(server);
+      assert.ok(python.length > 0);
+    });
 
     it('take the published examples word for word', async () => {
       for (const [slug, expression] of [
@@ -134,6 +126,22 @@ for (const workers of [1, 0]) {
         // That host is not allowed here: nobody is led to another backend instead
         await enter(slug, (page) => assert.equal(page.status, 502, trace(page)));
         await api().patch(`${SCOPES}${pk}/`, { name: `${slug} is done` });
+      }
+    });
+
+    it('give in Python what the built-in ones, whose text is shown, give', async () => {
+      const { provider } = await scene.application('same');
+      const { client_id } = await api().get(`providers/proxy/${provider}/`);
+      const told = await claims(String(client_id));
+      for (const scope of ['profile', 'email', 'entitlements']) {
+        const { pk } = await api().first(`${SCOPES}?managed__isnull=false&scope_name=${scope}`);
+        await eventually(scope, PATIENCE_MS, async () => {
+          const tried = await api().post(`${SCOPES}${String(pk)}/test/`, { user: gina.pk, provider });
+          assert.equal(tried['successful'], true, JSON.stringify(tried));
+          const given = JSON.parse(String(tried['result'])) as Json;
+          assert.ok(Object.keys(given).length > 1);
+          for (const [name, value] of Object.entries(given)) assert.deepEqual(told[name], value, name);
+        });
       }
     });
 
@@ -251,7 +259,7 @@ for (const workers of [1, 0]) {
       }
     });
 
-    it('reach people who are signed in as soon as they are changed, attached or deleted', async () => {
+    it('reach people who are signed in as soon as they are changed, attached or deleted', async (t) => {
       const pk = await mapping('mood', 'return {"mood": "first"}');
       const { provider } = await scene.application('mood', {
         gatehouse: { header_claims: [{ name: 'X-Mood', claim: 'mood' }] },
@@ -264,7 +272,7 @@ for (const workers of [1, 0]) {
           assert.equal(next.status, 200, trace(next));
           assert.equal(headerOf(next, 'x-mood'), value);
         });
-        return ms;
+        t.diagnostic(`${value === '' ? 'nothing' : value}: ${ms} ms`);
       };
       await api().patch(`${SCOPES}${pk}/`, { expression: 'return {"mood": f"second {user.name}"}' });
       await sees('second Gina Example');

@@ -61,6 +61,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     const close = async () => {
       stopHousekeeping();
       await ctx.hub.close();
+      await ctx.expressions.close(); // whoever waits for Python goes on without it: requests under way must end soon
       await app.close();
       await ctx.close();
     };

@@ -117,6 +117,11 @@ export const propertyMappingRoutes =
             user: user ?? caller(request).user.id,
             context: context ?? {},
             provider: provider ?? undefined,
+            asker: {
+              path: request.url.split('?', 1)[0] ?? '',
+              clientIp: request.link.clientIp,
+              userAgent: request.headers['user-agent'] ?? '',
+            },
             indent: format_result || request.query.format_result === true,
           });
         },

@@ -17,6 +17,7 @@ before(async () => {
     'return {"who": user.username}': ({ context }) => ({ who: context.user.username }),
     'return {"at": provider.name}': ({ context }) => ({ at: context.provider?.['name'] ?? null, ...context.context }),
     'return None': () => null,
+    'return http_request': ({ context }) => ({ ip: context.client_ip ?? '', ...context.http_request }),
     'raise ValueError("no")': () => {
       throw new Raised('ValueError: no');
     },
@@ -197,6 +198,19 @@ describe('trying a mapping', () => {
     });
     const tried = await api.ok('POST', `${SCOPES}${pk}/test/`, { provider: provider['pk'], context: { more: [1] } });
     assert.equal(tried['result'], '{"at":"tried-at","more":[1]}');
+  });
+
+  it('sees the request of whoever tries it, without credentials', async () => {
+    const { pk } = await create({ expression: 'return http_request' });
+    const path = `${SCOPES}${pk}/test/`;
+    const tried = await api.ok('POST', path, {}, { headers: { 'user-agent': 'A Program/1.0', cookie: 'a=b' } });
+    assert.deepEqual(JSON.parse(String(tried['result'])), {
+      ip: '203.0.113.9',
+      method: 'POST',
+      path: `/api/v3/${path}`,
+      query: {},
+      headers: { 'User-Agent': 'A Program/1.0' },
+    });
   });
 
   it('says what went wrong, and writes nothing to the audit log', async () => {

@@ -55,7 +55,7 @@ export interface HttpRequestFacts {
 /** What an expression may see. */
 export interface ExpressionContext {
   user: UserFacts;
-  /** absent where nobody asked over HTTP (a test run, a refresh by an outpost) */
+  /** absent where nobody asked over HTTP */
   http_request?: HttpRequestFacts;
   /** address of the browser; absent: 255.255.255.255, as published */
   client_ip?: string;

@@ -23,6 +23,8 @@ export interface MappingInput {
 const MAX_EXPRESSION = 32_768;
 /** A scope travels in addresses, together with all others. */
 const MAX_SCOPE_NAME = 100;
+/** Tokens with it open the REST interface (api/authenticate.ts), and outposts ask for every scope there is. */
+const API_SCOPE = 'goauthentik.io/api';
 /** scope-token of RFC 6749 3.3 */
 const SCOPE_NAME = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
@@ -125,6 +127,11 @@ async function check(db: Db, input: Partial<MappingInput>, before: ScopeMappingR
   if (scope_name !== undefined && (!SCOPE_NAME.test(scope_name) || scope_name.length > MAX_SCOPE_NAME)) {
     problems['scope_name'] = [
       `Give one word of at most ${MAX_SCOPE_NAME} letters, digits and signs (no quotation mark, no backslash).`,
+    ];
+  }
+  if (scope_name === API_SCOPE) {
+    problems['scope_name'] = [
+      'Tokens with this scope open the REST interface. Only the built-in mapping stands for it.',
     ];
   }
   if (Object.keys(problems).length > 0) throw new InvalidInput(problems);

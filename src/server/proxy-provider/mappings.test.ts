@@ -257,7 +257,7 @@ describe('a change of a mapping', () => {
     const make = (over: object) =>
       s.ctx.change((tx) => createMapping(tx, { name: 'n', scope_name: 's', expression: 'one', ...over }));
     await assert.rejects(make({ name: 'one of ours' }), fields('name'));
-    for (const scope_name of ['two words', 'ünï', 'a"b', 'x'.repeat(101)]) {
+    for (const scope_name of ['goauthentik.io/api', 'two words', 'ünï', 'a"b', 'x'.repeat(101)]) {
       await assert.rejects(make({ scope_name }), fields('scope_name'));
     }
     await make({ scope_name: 'goauthentik.io/custom:all' });

@@ -7,6 +7,7 @@ import type { Json, LogLine } from '../expressions/types.ts';
 import { notFound } from '../not-found.ts';
 import { mappingByUuid } from './custom-mappings.ts';
 import { contextOf } from './expression-facts.ts';
+import type { Asker } from './expression-facts.ts';
 import { providerById } from './providers.ts';
 import { evaluate } from './run-mappings.ts';
 import { scopeNames } from './scope-mappings.ts';
@@ -18,6 +19,8 @@ export interface Trial {
   context: Readonly<Record<string, unknown>>;
   /** id; absent = without provider, application and scopes */
   provider: number | undefined;
+  /** who tries it: the request an expression sees is theirs */
+  asker: Asker;
   /** write the result over several lines */
   indent: boolean;
 }
@@ -44,6 +47,7 @@ export async function tryMapping(ctx: ServerContext, uuid: string, trial: Trial)
   }
   const facts = await contextOf(ctx.db, {
     user,
+    asker: trial.asker,
     provider,
     application: provider && (await applicationOfProvider(ctx.db, provider.id)),
     scopes: provider === undefined ? [mapping.scope_name] : await scopeNames(ctx.db, provider.id),
