@@ -14,6 +14,8 @@ export interface FleetOptions {
   size?: number;
   /** `access_token_validity` of both providers */
   validity?: string;
+  /** more variables of the outposts */
+  env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -121,7 +123,7 @@ export class Fleet {
     await this.gatehouse.stop();
   }
 
-  async #setUp({ size = 3, validity = 'hours=1' }: FleetOptions): Promise<void> {
+  async #setUp({ size = 3, validity = 'hours=1', env = {} }: FleetOptions): Promise<void> {
     await this.provision.serverAddress(`http://auth.test:${this.gatehouse.port}`);
     const provider = { access_token_validity: validity };
     const carried = {
@@ -136,7 +138,7 @@ export class Fleet {
     }
     const { token } = await this.provision.outpost('many', this.providers);
     for (let i = 0; i < size; i++) {
-      const outpost = await StandaloneOutpost.prepare({ server: this.gatehouse.origin, token, workers: 1 });
+      const outpost = await StandaloneOutpost.prepare({ server: this.gatehouse.origin, token, workers: 1, env });
       this.outposts.push(outpost);
       outpost.launch();
     }

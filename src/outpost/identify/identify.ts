@@ -68,7 +68,7 @@ export function identify(
   const values = site.cookie.candidates(cookies);
   let worst: Identity = values.length === 0 ? NOBODY['no-session'] : NOBODY['session-unreadable'];
   for (const value of values) {
-    const live = openLive(site, value, sessions);
+    const live = openLive(site, value, sessions, now);
     if (live === undefined) continue;
     const identity = stand(live, revocations, now);
     if (identity.kind !== 'nobody') return identity;
@@ -77,13 +77,13 @@ export function identify(
   return worst;
 }
 
-function openLive(site: Site, value: string, sessions: LiveSessions): LiveSession | undefined {
+function openLive(site: Site, value: string, sessions: LiveSessions, now: number): LiveSession | undefined {
   const known = sessions.get(site, value);
   if (known !== undefined) return known;
   const session = site.cookie.open(value);
   if (session === undefined) return undefined;
   const live = new LiveSession(site, session);
-  sessions.add(value, live);
+  sessions.add(value, live, now);
   return live;
 }
 

@@ -88,6 +88,8 @@ const BYTES_PER_ENTRY = 1500;
 
 /** So many last characters of a cookie value find it: the authentication tag and some more. The whole decides. */
 const KEY_LENGTH = 32;
+/** How often those that ran out are let go: short sessions would else fill the cache with what nobody asks for again. */
+const SWEEP_MS = 60_000;
 
 interface Entry {
   /** the whole cookie value */
@@ -98,6 +100,7 @@ interface Entry {
 /** Opened sessions by cookie value. Comparing values costs a twentieth of hashing them (measured). */
 export class LiveSessions {
   readonly #cache: LRUCache<string, Entry>;
+  #sweptAt = 0;
 
   constructor(limits: CacheLimits = DEFAULT_LIMITS) {
     this.#cache = new LRUCache({
@@ -114,7 +117,9 @@ export class LiveSessions {
     return entry !== undefined && entry.live.site === site && entry.sealed === sealed ? entry.live : undefined;
   }
 
-  add(sealed: string, live: LiveSession): void {
+  /** @param now epoch ms */
+  add(sealed: string, live: LiveSession, now: number): void {
+    if (now - this.#sweptAt > SWEEP_MS) this.#sweep(now);
     // a copy: the value is a part of the request's Cookie header, which it would keep alive
     const own = Buffer.from(sealed, 'latin1').toString('latin1');
     this.#cache.set(own.slice(-KEY_LENGTH), { sealed: own, live });
@@ -122,5 +127,10 @@ export class LiveSessions {
 
   get size(): number {
     return this.#cache.size;
+  }
+
+  #sweep(now: number): void {
+    this.#sweptAt = now;
+    for (const [key, { live }] of this.#cache.entries()) if (live.session.expiresAt < now) this.#cache.delete(key);
   }
 }

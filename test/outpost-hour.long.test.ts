@@ -1,0 +1,239 @@
+/**
+ * An hour of an outpost with sessions of 30 seconds, under traffic, with the server coming and going and its settings
+ * changing. `OUTPOST_MINUTES` says how long instead.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { trace } from './harness/client.ts';
+import type { Client } from './harness/client.ts';
+import { Fleet } from './harness/fleet.ts';
+import { hasPasswordField } from './harness/forms.ts';
+import { ROOT } from './harness/program.ts';
+import type { Person } from './harness/provision.ts';
+import { valuesOf } from './harness/upstream.ts';
+import type { Received } from './harness/upstream.ts';
+import { eventually, sleep } from './harness/wait.ts';
+
+const MINUTES = Number(process.env['OUTPOST_MINUTES'] ?? 60);
+const VISITORS = 8;
+const SAMPLE_MS = 15_000;
+/** Before that, code is still being compiled and caches are being filled. */
+const WARM_UP = 0.25;
+/** The share of its mean by which the heap may grow over the time that is looked at. */
+const GROWTH = 0.01;
+/** What the samples of a short run scatter by anyway, bytes. */
+const NOISE = 150_000;
+
+describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 15) * 60_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-heap-'));
+  let fleet: Fleet;
+  const people: Person[] = [];
+
+  before(async () => {
+    const preload = pathToFileURL(join(ROOT, 'test/harness/report-heap.ts')).href;
+    const env = { NODE_OPTIONS: `--import=${preload}`, HEAP_REPORTS: folder };
+    fleet = await Fleet.start({ size: 1, validity: 'seconds=30', env });
+    for (let i = 0; i <= VISITORS; i++) people.push(await fleet.provision.user(`person${i}`));
+  });
+  after(async () => {
+    await fleet?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  afterEach((t) => fleet?.explain(t));
+
+  it('answers rightly all the time, and its memory does not grow', async (t) => {
+    const end = performance.now() + MINUTES * 60_000;
+    const going = () => performance.now() < end;
+    const counts = {
+      pages: 0,
+      renewals: 0,
+      scripts: 0,
+      strangers: 0,
+      signOuts: 0,
+      changes: 0,
+      outages: 0,
+      disturbed: 0,
+    };
+    const wrong: string[] = [];
+    /** while the server is away, who has to sign in or be renewed may be told so */
+    let outage = false;
+    const { wiki } = fleet.applications;
+
+    const look = async (what: string, right: () => Promise<string | undefined>): Promise<void> => {
+      const before = outage;
+      const problem = await right().catch((error: unknown) => String(error));
+      if (problem === undefined) return;
+      if ((before || outage) && !problem.startsWith('!')) counts.disturbed++;
+      else wrong.push(`${new Date().toISOString()} ${what}: ${problem}`);
+    };
+    /** @returns what is wrong with a page that `person` should see; `!` = never to be excused */
+    const judge = (text: string, status: number, person: Person): string | undefined => {
+      if (status !== 200) return `answer ${status}`;
+      if (hasPasswordField(text)) return 'a login page';
+      const names = valuesOf((JSON.parse(text) as Received).rawHeaders, 'x-authentik-username');
+      return names.join() === person.username ? undefined : `!the application saw ${names.join()}`;
+    };
+
+    const visit = async (person: Person): Promise<void> => {
+      const visitor = fleet.visitor();
+      await visitor.enter(`${wiki}/`, person.username, person.password);
+      while (going()) {
+        await look('page', async () => {
+          const page = await visitor.open(`${wiki}/page?x=1`);
+          counts.pages++;
+          if (page.hops.length > 1) counts.renewals++;
+          const problem = judge(page.text, page.status, person);
+          return problem === undefined ? undefined : `${problem}\n${trace(page)}`;
+        });
+        for (let i = 0; i < 4; i++) {
+          await sleep(100);
+          await look('script', async () => {
+            const answer = await visitor.background('GET', `${wiki}/data`);
+            counts.scripts++;
+            return judge(answer.text, answer.status, person);
+          });
+        }
+        await sleep(100);
+      }
+    };
+
+    const strangers = async (): Promise<void> => {
+      while (going()) {
+        await look('stranger', async () => {
+          counts.strangers++;
+          const { status } = await fleet.ask(fleet.outposts[0]!, 'authentik_proxy_00000000=eyJh.forged');
+          return status === 401 ? undefined : `!answer ${status}`;
+        });
+        await sleep(150);
+      }
+    };
+
+    /** Comes, looks, leaves; the cookie it had must be worth nothing from then on. */
+    const comers = async (person: Person): Promise<void> => {
+      while (going()) {
+        await sleep(5_000);
+        if (outage) continue;
+        const visitor = fleet.visitor();
+        await look('sign-out', async () => {
+          await visitor.enter(`${wiki}/`, person.username, person.password);
+          const cookie = visitor.jar.header(new URL(`${wiki}/`));
+          await visitor.open(`${wiki}/outpost.goauthentik.io/sign_out`);
+          counts.signOuts++;
+          const { status } = await fleet.ask(fleet.outposts[0]!, cookie);
+          return status === 401 ? undefined : `!a session that was ended gets ${status}`;
+        });
+        await fleet.leave(visitor);
+      }
+    };
+
+    /** Opens another path every few seconds, and closes the one before. */
+    const settings = async (): Promise<void> => {
+      for (let n = 1; going(); n++) {
+        await sleep(4_000);
+        if (outage) continue;
+        await look('setting', async () => {
+          await fleet.gatehouse.api.patch(`providers/proxy/${fleet.providers[0]}/`, {
+            // as published, what is sent is looked at as if it were all
+            mode: 'proxy',
+            internal_host: fleet.upstream.origin,
+            skip_path_regex: `^/open-${n}$`,
+          });
+          counts.changes++;
+          await eventually('the setting counts', 30_000, async () => {
+            const [now, before] = [await anonymous(fleet, `/open-${n}`), await anonymous(fleet, `/open-${n - 1}`)];
+            if (now !== 200 || before !== 401) throw new Error(`${now} ${before}`);
+          });
+          return undefined;
+        });
+      }
+    };
+
+    const outages = async (): Promise<void> => {
+      while (going()) {
+        await sleep(40_000);
+        if (!going()) return;
+        outage = true;
+        fleet.gatehouse.kill('control-plane');
+        counts.outages++;
+        await sleep(200);
+        await fleet.gatehouse.ready();
+        await fleet.outposts[0]!.connected();
+        await sleep(1_000); // what began meanwhile comes to its end
+        outage = false;
+      }
+    };
+
+    const samples: number[] = [];
+    const measure = async (): Promise<void> => {
+      while (going()) {
+        await sleep(SAMPLE_MS);
+        samples.push(await heapOf(fleet, folder));
+      }
+    };
+
+    const work = people.slice(1).map((person) => visit(person));
+    await Promise.all([...work, strangers(), comers(people[0]!), settings(), outages(), measure()]);
+
+    const steady = samples.slice(Math.floor(samples.length * WARM_UP));
+    const mean = steady.reduce((sum, bytes) => sum + bytes, 0) / steady.length;
+    const growth = slope(steady) * (steady.length - 1);
+    t.diagnostic(JSON.stringify(counts));
+    t.diagnostic(
+      `heap after collection ${(mean / 1e6).toFixed(2)} MB, grew by ${(growth / 1000).toFixed(0)} kB ` +
+        `(${((growth / mean) * 100).toFixed(2)} %) over ${steady.length} samples; ` +
+        `first ${samples
+          .slice(0, 3)
+          .map((b) => (b / 1e6).toFixed(2))
+          .join(' ')}, last ${samples
+          .slice(-3)
+          .map((b) => (b / 1e6).toFixed(2))
+          .join(' ')}`,
+    );
+    assert.deepEqual(wrong.slice(0, 10), []);
+    assert.ok(counts.renewals > VISITORS * MINUTES, 'sessions were renewed');
+    assert.ok(counts.outages > 0 && counts.changes > MINUTES, 'there was something to get through');
+    assert.ok(counts.disturbed * 100 < counts.pages + counts.scripts, `${counts.disturbed} visits were disturbed`);
+    assert.ok(growth < mean * GROWTH + NOISE, `the heap grew by ${Math.round(growth)} bytes`);
+  });
+});
+
+async function anonymous(fleet: Fleet, path: string): Promise<number> {
+  const visitor: Client = fleet.visitor();
+  try {
+    return (await visitor.background('GET', fleet.applications.wiki + path)).status;
+  } finally {
+    await fleet.leave(visitor);
+  }
+}
+
+/** Bytes in use after a collection, of all processes of the outpost. */
+async function heapOf(fleet: Fleet, folder: string): Promise<number> {
+  let sum = 0;
+  for (const outpost of fleet.outposts) {
+    for (const pid of [outpost.pid, ...outpost.pids('worker')]) {
+      const file = join(folder, String(pid));
+      rmSync(file, { force: true });
+      process.kill(pid, 'SIGUSR2');
+      const { value } = await eventually('heap reported', 30_000, () => Number(readFileSync(file, 'utf8')));
+      sum += value;
+    }
+  }
+  return sum;
+}
+
+/** Of the straight line that fits best (least squares), a sample. */
+function slope(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  let above = 0;
+  let below = 0;
+  for (const [i, value] of values.entries()) {
+    above += (i - middle) * (value - mean);
+    below += (i - middle) ** 2;
+  }
+  return above / below;
+}
