@@ -17,6 +17,7 @@ import { expressions } from './expressions.ts';
 import { forwardAuth } from './forward-auth.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
+import { outposts } from './outposts.ts';
 import { proxyMode } from './proxy-mode.ts';
 import { startTimes } from './start.ts';
 import { streams } from './streams.ts';
@@ -41,6 +42,7 @@ const sections = {
   expressions,
   streams,
   growth,
+  outposts,
   start: startTimes,
   memory,
 };

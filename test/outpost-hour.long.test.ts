@@ -130,10 +130,10 @@ describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 15) * 60_00
       }
     };
 
-    /** Opens another path every few seconds, and closes the one before. */
+    /** Opens another path from time to time, and closes the one before; that also brings everybody fresh claims. */
     const settings = async (): Promise<void> => {
       for (let n = 1; going(); n++) {
-        await sleep(4_000);
+        await sleep(22_000);
         if (outage) continue;
         await look('setting', async () => {
           await fleet.gatehouse.api.patch(`providers/proxy/${fleet.providers[0]}/`, {
@@ -167,7 +167,7 @@ describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 15) * 60_00
       }
     };
 
-    const samples: number[] = [];
+    const samples: Heap[] = [];
     const measure = async (): Promise<void> => {
       while (going()) {
         await sleep(SAMPLE_MS);
@@ -178,26 +178,17 @@ describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 15) * 60_00
     const work = people.slice(1).map((person) => visit(person));
     await Promise.all([...work, strangers(), comers(people[0]!), settings(), outages(), measure()]);
 
-    const steady = samples.slice(Math.floor(samples.length * WARM_UP));
-    const mean = steady.reduce((sum, bytes) => sum + bytes, 0) / steady.length;
-    const growth = slope(steady) * (steady.length - 1);
+    const all = growthOf(samples.map((sample) => sample.all));
+    const data = growthOf(samples.map((sample) => sample.data));
     t.diagnostic(JSON.stringify(counts));
-    t.diagnostic(
-      `heap after collection ${(mean / 1e6).toFixed(2)} MB, grew by ${(growth / 1000).toFixed(0)} kB ` +
-        `(${((growth / mean) * 100).toFixed(2)} %) over ${steady.length} samples; ` +
-        `first ${samples
-          .slice(0, 3)
-          .map((b) => (b / 1e6).toFixed(2))
-          .join(' ')}, last ${samples
-          .slice(-3)
-          .map((b) => (b / 1e6).toFixed(2))
-          .join(' ')}`,
-    );
+    t.diagnostic(`heap after collection, ${samples.length} samples: all ${told(all)}; data ${told(data)}`);
     assert.deepEqual(wrong.slice(0, 10), []);
-    assert.ok(counts.renewals > VISITORS * MINUTES, 'sessions were renewed');
+    assert.ok(counts.renewals > VISITORS * Math.floor(MINUTES / 2), 'sessions were renewed');
     assert.ok(counts.outages > 0 && counts.changes > MINUTES, 'there was something to get through');
     assert.ok(counts.disturbed * 100 < counts.pages + counts.scripts, `${counts.disturbed} visits were disturbed`);
-    assert.ok(growth < mean * GROWTH + NOISE, `the heap grew by ${Math.round(growth)} bytes`);
+    assert.ok(data.bytes < data.mean * GROWTH + NOISE, `the data on the heap grew by ${told(data)}`);
+    // in less time V8 still makes code
+    assert.ok(MINUTES < 60 || all.bytes < all.mean * GROWTH + NOISE, `the heap grew by ${told(all)}`);
   });
 });
 
@@ -210,20 +201,42 @@ async function anonymous(fleet: Fleet, path: string): Promise<number> {
   }
 }
 
-/** Bytes in use after a collection, of all processes of the outpost. */
-async function heapOf(fleet: Fleet, folder: string): Promise<number> {
-  let sum = 0;
+/** Bytes in use after a collection (harness/report-heap.ts). */
+interface Heap {
+  all: number;
+  data: number;
+}
+
+/** Of all processes of the outpost. */
+async function heapOf(fleet: Fleet, folder: string): Promise<Heap> {
+  const sum: Heap = { all: 0, data: 0 };
   for (const outpost of fleet.outposts) {
     for (const pid of [outpost.pid, ...outpost.pids('worker')]) {
       const file = join(folder, String(pid));
       rmSync(file, { force: true });
       process.kill(pid, 'SIGUSR2');
-      const { value } = await eventually('heap reported', 30_000, () => Number(readFileSync(file, 'utf8')));
-      sum += value;
+      const { value } = await eventually('heap reported', 30_000, () => JSON.parse(readFileSync(file, 'utf8')) as Heap);
+      sum.all += value.all;
+      sum.data += value.data;
     }
   }
   return sum;
 }
+
+interface Growth {
+  mean: number;
+  bytes: number;
+}
+
+/** By how much the samples grew after the warm-up. */
+function growthOf(samples: readonly number[]): Growth {
+  const steady = samples.slice(Math.floor(samples.length * WARM_UP));
+  const mean = steady.reduce((sum, bytes) => sum + bytes, 0) / steady.length;
+  return { mean, bytes: slope(steady) * (steady.length - 1) };
+}
+
+const told = ({ mean, bytes }: Growth): string =>
+  `${(mean / 1e6).toFixed(2)} MB, grew by ${(bytes / 1000).toFixed(0)} kB (${((bytes / mean) * 100).toFixed(2)} %)`;
 
 /** Of the straight line that fits best (least squares), a sample. */
 function slope(values: readonly number[]): number {
