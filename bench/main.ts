@@ -19,6 +19,7 @@ import { growth } from './growth.ts';
 import { memory } from './memory.ts';
 import { outposts } from './outposts.ts';
 import { proxyMode } from './proxy-mode.ts';
+import { standalone } from './standalone.ts';
 import { startTimes } from './start.ts';
 import { streams } from './streams.ts';
 
@@ -45,6 +46,7 @@ const sections = {
   outposts,
   start: startTimes,
   memory,
+  standalone,
 };
 for (const [name, section] of Object.entries(sections)) {
   if (values.only !== undefined && values.only !== name) continue;

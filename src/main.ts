@@ -111,8 +111,11 @@ async function outpostCommand(flags: Readonly<Record<string, unknown>>): Promise
   const { settings, notes } = loadSettings(process.env, 'outpost');
   if (typeof flags['workers'] === 'string') settings.workers = await workersFlag(flags['workers']);
   for (const note of notes) process.stderr.write(`gatehouse: ${note}\n`);
+  const { workersOf } = await import('./supervise/start-workers.ts');
+  const workers = workersOf(settings.workers, true);
   const { standalone } = await import('./supervise/standalone.ts');
   return standalone(settings, {
+    workers,
     makeCertificate,
     say: (sentence) => process.stderr.write(`gatehouse: ${sentence}\n`),
   });

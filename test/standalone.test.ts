@@ -20,13 +20,16 @@ import type { Received } from './harness/upstream.ts';
 import { eventually } from './harness/wait.ts';
 
 /** Runs a command of the program. @returns exit code and all it said */
-function command(name: string, env: Readonly<Record<string, string | undefined>>) {
+const command = (name: string, env: Readonly<Record<string, string | undefined>>) =>
+  node([join(ROOT, 'src/main.ts'), name], env);
+
+function node(args: string[], env: Readonly<Record<string, string | undefined>>) {
   const { promise, resolve } = Promise.withResolvers<{ code: number; said: string }>();
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined));
   const child = execFile(
     process.execPath,
-    [join(ROOT, 'src/main.ts'), name],
-    { env: { PATH: process.env['PATH'], ...given }, timeout: 60_000 },
+    args,
+    { cwd: ROOT, env: { PATH: process.env['PATH'], ...given }, timeout: 60_000 },
     (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, said: stdout + stderr }),
   );
   return promise;
@@ -42,7 +45,10 @@ describe('an outpost of its own beside a Gatehouse', () => {
     scene = await Scene.start({ gatehouse: { workers: 1 } });
     alice = await scene.provision.user('alice');
     bob = await scene.provision.user('bob');
-    outpost = await StandaloneOutpost.prepare({ server: scene.gatehouse.origin, workers: 2 });
+    // all of this with nothing of the server, nor of its packages
+    const env = { NODE_OPTIONS: `--import=${join(ROOT, 'test/harness/outpost-only.ts')}` };
+    const server = scene.gatehouse.origin;
+    outpost = await StandaloneOutpost.prepare({ server, workers: 2, securePort: await freePort(), env });
     const { provider } = await scene.provision.application({
       slug: 'far',
       mode: 'proxy',
@@ -90,6 +96,10 @@ describe('an outpost of its own beside a Gatehouse', () => {
     assert.deepEqual(valuesOf(rawHeaders, 'x-authentik-meta-outpost'), ['branch office']);
     await visitor.open(address('/outpost.goauthentik.io/sign_out'));
     assert.equal((await visitor.background('GET', address())).status, 401);
+    for (const missing of ['./src/server/control-plane.ts', 'fastify']) {
+      const { said } = await node(['--input-type=module', '-e', `await import('${missing}')`], outpost.environment);
+      assert.match(said, /an outpost has no/, `${missing} is really not to be had there`);
+    }
   });
 
   it('says how it is, on the command line too', async () => {

@@ -73,12 +73,15 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     const fallback = make && (await fallbackCertificate(settings.data, make));
     const start = controlPlaneStart(settings, runtime, options.startDemo !== undefined);
     const server = embeddedServer(settings, runtime);
+    const source = workersOf(inOne ? 0 : settings.workers || undefined, false, options.workerModule);
     const { log } = logging;
     outpost = new Outpost({
       settings,
       dataFolder: settings.data,
       server,
-      ...workersOf(inOne ? 0 : settings.workers || undefined, logging, options.workerModule),
+      count: source.count,
+      reusePort: source.reusePort,
+      startWorker: () => source.startWorker(logging),
       fallback: fallback?.pair,
       log,
     });

@@ -10,15 +10,15 @@ import { openMetricsServers } from './metrics-server.ts';
 import { Outpost } from './outpost.ts';
 import { probePorts } from './ports.ts';
 import { delay, untilSignal } from './signals.ts';
-import { workersOf } from './start-workers.ts';
+import type { WorkerSource } from './start-workers.ts';
 
 export interface StandaloneOptions {
   /** makes the certificate shown where no other fits; without it nothing listens for HTTPS */
   makeCertificate?: MakeCertificate;
   /** a sentence for the person at the terminal */
   say: (sentence: string) => void;
-  /** entry point of a worker's process; for tests */
-  workerModule?: URL;
+  /** perhaps started already: they need as long as everything here */
+  workers: WorkerSource;
 }
 
 /** How long requests under way may take to end, ms. */
@@ -55,7 +55,9 @@ export async function standalone(settings: Settings, options: StandaloneOptions)
       settings,
       dataFolder: held.folder,
       server: serverOf(settings),
-      ...workersOf(settings.workers, logging, options.workerModule),
+      count: options.workers.count,
+      reusePort: options.workers.reusePort,
+      startWorker: () => options.workers.startWorker(logging),
       fallback: fallback?.pair,
       say: options.say,
       log,

@@ -1,35 +1,59 @@
-/** How many workers there are, and how one is started: in processes of their own, or inside this one. */
+/**
+ * How many workers there are, and how one is started: in processes of their own, or inside this one. Loads little, so that
+ * the first processes can come up beside the supervisor's own modules.
+ */
 import { availableParallelism } from 'node:os';
 import type { ProcessLog } from '../outpost/process-log.ts';
 import { localPair } from './channel.ts';
 import { forkModule, moduleUrl } from './fork.ts';
 import type { Running } from './keeper.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
-import type { OutpostParts } from './outpost.ts';
-import { runWorker } from './worker.ts';
 
 /** More workers than this bring little beside a control plane on the same machine. */
 const DEFAULT_WORKERS = 2;
 
+export interface WorkerSource {
+  count: number;
+  /** several processes share the ports */
+  reusePort: boolean;
+  startWorker: (logging: ProcessLog) => Running<ToWorker, FromWorker>;
+}
+
 /**
  * @param wanted 0 = inside this process; undefined = by the number of cores
+ * @param ahead start the first ones now; what they are told waits until they listen
  * @param module entry point of a worker's process; another one in tests
  */
 export function workersOf(
   wanted: number | undefined,
-  logging: ProcessLog,
+  ahead = false,
   module: URL = moduleUrl('supervise/worker-main'),
-): Pick<OutpostParts, 'count' | 'reusePort' | 'startWorker'> {
-  if (wanted === 0) return { count: 1, reusePort: false, startWorker: () => workerHere(logging) };
+): WorkerSource {
+  if (wanted === 0) return { count: 1, reusePort: false, startWorker: workerHere };
   const count = wanted ?? Math.min(DEFAULT_WORKERS, availableParallelism());
-  return { count, reusePort: true, startWorker: () => forkModule(module) };
+  const fork = () => forkModule<ToWorker, FromWorker>(module);
+  const waiting = ahead ? Array.from({ length: count }, fork) : [];
+  const first = () => {
+    const started = waiting.shift();
+    return started !== undefined && runs(started.pid) ? started : fork();
+  };
+  return { count, reusePort: true, startWorker: first };
+}
+
+/** One that ended before anybody listened to it could not be told from one that is slow. */
+function runs(pid: number | undefined): boolean {
+  try {
+    return pid !== undefined && process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** A worker inside this process, on the same kind of line. */
 function workerHere({ log }: ProcessLog): Running<ToWorker, FromWorker> {
   const { outer, inner, close } = localPair<ToWorker, FromWorker>();
-  import('./plane.ts').then(
-    ({ planeMaker }) => runWorker(inner, planeMaker(log), close),
+  Promise.all([import('./plane.ts'), import('./worker.ts')]).then(
+    ([{ planeMaker }, { runWorker }]) => runWorker(inner, planeMaker(log), close),
     (error: unknown) => {
       log.fatal(error);
       close();
