@@ -19,6 +19,31 @@ function problemsOf(env: Record<string, string>): Readonly<Record<string, readon
   return {};
 }
 
+describe('settings of an outpost of its own', () => {
+  const env = { AUTHENTIK_HOST: 'https://login.company/auth', AUTHENTIK_TOKEN: 't' };
+
+  it('need an address and a token, by either name', () => {
+    assert.equal(loadSettings(env, 'outpost').settings.outpost.host, 'https://login.company/auth');
+    assert.equal(loadSettings({ GATEHOUSE_HOST: 'http://a', GATEHOUSE_TOKEN: 't' }, 'outpost').notes.length, 0);
+    assert.throws(
+      () => loadSettings({ AUTHENTIK_TOKEN: '', AUTHENTIK_INSECURE: '?' }, 'outpost'),
+      (error: InvalidInput) => {
+        assert.deepEqual(Object.keys(error.fields).sort(), ['AUTHENTIK_INSECURE', 'GATEHOUSE_HOST', 'GATEHOUSE_TOKEN']);
+        return /^is missing \(AUTHENTIK_HOST does as well\)\./.test(error.fields['GATEHOUSE_HOST']?.[0] ?? '');
+      },
+    );
+    assert.throws(
+      () => loadSettings({ ...env, AUTHENTIK_HOST: 'https://me:pw@login.company' }, 'outpost'),
+      InvalidInput,
+    );
+  });
+
+  it('name what only a server reads', () => {
+    const { notes } = loadSettings({ ...env, AUTHENTIK_SECRET_KEY: 'x'.repeat(20), AUTHENTIK_ENV: 'a' }, 'outpost');
+    assert.deepEqual(notes, ['These variables have no effect here: AUTHENTIK_ENV, AUTHENTIK_SECRET_KEY.']);
+  });
+});
+
 describe('settings: defaults', () => {
   const { settings, notes } = loadSettings({});
 

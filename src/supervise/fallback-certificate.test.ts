@@ -36,6 +36,15 @@ describe('fallbackCertificate', () => {
     assert.notEqual(next.pair.certificate, pair.certificate);
   });
 
+  it('is made anew each time where there is no folder', async () => {
+    const [first, second] = [
+      await fallbackCertificate(undefined, makeCertificate),
+      await fallbackCertificate(undefined, makeCertificate),
+    ];
+    assert.deepEqual([first.made, second.made], [true, true]);
+    assert.notEqual(first.pair.key, second.pair.key);
+  });
+
   it('is made anew when the file is damaged', async () => {
     for (const text of ['', 'nonsense', readFileSync(file, 'utf8').slice(0, 1500)]) {
       writeFileSync(file, text);

@@ -220,6 +220,24 @@ describe('endpoints (spec/outpost.md 9.6)', () => {
     assert.equal(endpoints.token, 'http://auth.test/application/o/token/');
   });
 
+  it('move to what the server says for the outpost, unless HOST_BROWSER says otherwise', () => {
+    const config = { ...outpostInstance().config, authentik_host_browser: 'https://told.example.test/' };
+    const told = outpostInstance({ managed: null, config });
+    const issuerWith = (hostBrowser: string | undefined) => rewriteEndpoints(published, told, hostBrowser).issuer;
+    assert.equal(issuerWith(undefined), 'https://told.example.test/application/o/app/');
+    assert.equal(issuerWith('https://id.example.test'), 'https://id.example.test/application/o/app/');
+  });
+
+  it('say which address is meant where the outpost calls another', () => {
+    const meant = (outpost: typeof standalone, hostBrowser?: string) =>
+      rewriteEndpoints(published, outpost, hostBrowser).meant;
+    const elsewhere = { host: 'id.example.test:8443', 'x-forwarded-proto': 'https' };
+    assert.deepEqual(meant(standalone, 'https://id.example.test:8443/auth/'), elsewhere);
+    assert.deepEqual(meant(standalone, 'http://auth.test/'), {});
+    assert.deepEqual(meant(standalone), {});
+    assert.deepEqual(meant(embedded('https://id.example.test'), 'https://ignored.test'), {});
+  });
+
   it('move to HOST_BROWSER when standalone, except the key set', () => {
     const endpoints = rewriteEndpoints(published, standalone, 'https://id.example.test');
     assert.equal(endpoints.authorize, 'https://id.example.test/application/o/authorize/');

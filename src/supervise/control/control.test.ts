@@ -73,6 +73,12 @@ describe('identity events', () => {
 });
 
 describe('SealedFile', () => {
+  it('keeps nothing, and finds nothing, where there is no folder', async () => {
+    const file = new SealedFile<string>(undefined, 'x.jwe');
+    await file.write('one');
+    assert.equal(await file.read(), undefined);
+  });
+
   it('gives back what was written, unreadable for others, and nothing after tampering or under another name', async () => {
     const place = path.join(folder, 'sealed');
     const file = new SealedFile<{ secret: string }>(place, 'x.jwe');
