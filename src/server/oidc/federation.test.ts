@@ -4,6 +4,9 @@ import { deleteApplication, updateApplication } from '../access/applications.ts'
 import type { Change } from '../context.ts';
 import { createGroup } from '../directory/groups.ts';
 import { eventsAfter, readCursor } from '../events/identity-log.ts';
+import { embeddedOutpost } from '../outposts/embedded.ts';
+import { updateOutpost } from '../outposts/outposts.ts';
+import { refreshSession } from '../outposts/session-refresh.ts';
 import { deleteProvider, updateProvider } from '../proxy-provider/providers.ts';
 import { ASSERTION, Machines, OURS, refused, tokenOf } from './machine.test-helper.ts';
 import { addClient, addUser, payloadOf, RelyingParty, Visitor } from './oidc.test-helper.ts';
@@ -167,6 +170,26 @@ describe('tokens of other providers', () => {
       assert.deepEqual([inside, await alive(kept.tokens)], [[], [true, false]]);
     });
 
+    it('ends with that sign-out, too, where it began with fresh claims for an outpost', async () => {
+      const { ctx } = m.server;
+      const [origin, outpost] = [await addClient(ctx, 'fresh'), await embeddedOutpost(ctx.db)];
+      assert.ok(outpost !== undefined);
+      await ctx.change((tx) => updateOutpost(tx, outpost.uuid, { providers: [origin.provider.id] }));
+      const heir = await trusting('fresh-heir', origin);
+      const { sid } = await made(origin);
+      const request = { provider: origin.provider.id, sid, uid: m.alice.uid };
+      const answer = await refreshSession(ctx, outpost, request);
+      assert.ok(answer.result === 'token');
+      const form = { client_assertion_type: ASSERTION, client_assertion: answer.access_token };
+      const tokens = [answer.access_token, tokenOf(await m.ask(form, {}, heir))];
+      assert.deepEqual(await alive(tokens), [true, true]);
+      const ended = await told(() =>
+        ctx.change((tx) => ctx.sessions.forgetApplication(tx, sid, origin.provider.client_id)),
+      );
+      assert.deepEqual(ended, [uid(answer.access_token)]);
+      assert.deepEqual(await alive(tokens), [false, false]);
+    });
+
     it('ends with the provider or the application it began at', async () => {
       const ends: ((tx: Change, client: TestClient) => Promise<unknown>)[] = [
         (tx, { provider }) => deleteProvider(tx, provider.id),
@@ -203,7 +226,7 @@ describe('tokens of other providers', () => {
       const { rp, location, attempt } = code;
       const ended = await told(() => assert.rejects(rp.redeem(location, attempt)));
       assert.equal(ended.length, 1);
-      assert.ok(credentials.includes(ended[0] ?? ''), `${ended} is none of ${credentials}`);
+      assert.ok(credentials.includes(ended[0] ?? ''), `${ended.join()} is none of ${credentials.join()}`);
       assert.deepEqual(await alive(tokens), [false, false]);
       assert.deepEqual(await codes(), before, 'a third use must be noticed, too');
     });
