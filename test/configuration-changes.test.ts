@@ -123,7 +123,8 @@ describe('a change of the configuration, for outposts elsewhere', () => {
       for (let i = 0; i < 8; i++) {
         const visitor = new Client(); // a new connection: every worker gets its turn
         const address = `http://app3.test:${outposts[0]!.port}/outpost.goauthentik.io/start`;
-        const { status } = await visitor.send('GET', address).finally(() => visitor.close());
+        const { status } = await visitor.send('GET', address);
+        await visitor.close();
         assert.equal(status, 400, 'a host of no application, as published');
       }
     });

@@ -223,7 +223,7 @@ export class OfficialOutpost {
       scope: provider.scopes_to_request.join(' '),
       state,
     });
-    return `${provider.oidc_configuration['authorization_endpoint']}?${query}`;
+    return `${provider.oidc_configuration['authorization_endpoint']}?${query.toString()}`;
   }
 
   #redirectUri = ({ external_host }: Served): string => `${external_host}${PREFIX}/callback?${SIGNATURE}`;

@@ -3,57 +3,23 @@
  * 10.2 and the models of the published 2026.5 client), independent of the schemas of the API. A missing key, an unknown
  * key or a value of another type fails.
  */
-import { AssertionError } from 'node:assert';
-
-export type Check = (value: unknown, at: string) => void;
-
-const fail = (at: string, expected: string, value: unknown): never => {
-  throw new AssertionError({ message: `${at}: expected ${expected}, got ${JSON.stringify(value)?.slice(0, 120)}` });
-};
-
-const is =
-  (expected: string, holds: (value: unknown) => boolean): Check =>
-  (value, at) => {
-    if (!holds(value)) fail(at, expected, value);
-  };
-
-const text = is('text', (v) => typeof v === 'string');
-const int = is('a 32-bit integer', (v) => Number.isInteger(v) && Math.abs(Number(v)) < 2 ** 31);
-const bool = is('true or false', (v) => typeof v === 'boolean');
-const uuid = is('a uuid', (v) => typeof v === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(v));
-const time = is(
-  'a UTC time with Z',
-  (v) => typeof v === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/.test(v),
-);
-const json = is('an object', (v) => typeof v === 'object' && v !== null && !Array.isArray(v));
-const nothing = is('null', (v) => v === null);
-const one = (...choices: string[]) => is(choices.join('|'), (v) => typeof v === 'string' && choices.includes(v));
-
-const nullable =
-  (check: Check): Check =>
-  (value, at) => {
-    if (value !== null) check(value, at);
-  };
-
-const list =
-  (check: Check): Check =>
-  (value, at) => {
-    if (!Array.isArray(value)) return fail(at, 'a list', value);
-    value.forEach((item, i) => check(item, `${at}[${i}]`));
-  };
-
-const object =
-  (shape: Readonly<Record<string, Check>>): Check =>
-  (value, at) => {
-    json(value, at);
-    const members = value as Record<string, unknown>;
-    for (const key of Object.keys(members))
-      if (!Object.hasOwn(shape, key)) fail(`${at}.${key}`, 'no such key', members[key]);
-    for (const [key, check] of Object.entries(shape)) {
-      if (!Object.hasOwn(members, key)) fail(`${at}.${key}`, 'the key', undefined);
-      check(members[key], `${at}.${key}`);
-    }
-  };
+import {
+  fail,
+  is,
+  text,
+  int,
+  bool,
+  uuid,
+  time,
+  json,
+  nothing,
+  one,
+  nullable,
+  list,
+  object,
+  having,
+} from './checks.test-helper.ts';
+import type { Check } from './checks.test-helper.ts';
 
 const propertyMapping = {
   pk: uuid,
@@ -65,15 +31,6 @@ const propertyMapping = {
   verbose_name_plural: text,
   meta_model_name: text,
 };
-
-/** As {@link object}, with keys that may be left out. */
-const having =
-  (required: Readonly<Record<string, Check>>, optional: Readonly<Record<string, Check>>): Check =>
-  (value, at) => {
-    json(value, at);
-    const there = Object.entries(optional).filter(([key]) => Object.hasOwn(value as object, key));
-    object({ ...required, ...Object.fromEntries(there) })(value, at);
-  };
 
 /** Args of each instruction a server sends; of any other there is none (spec/server.md 9). */
 const ARGS: Readonly<Record<number, Check>> = {
