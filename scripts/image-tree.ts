@@ -52,7 +52,7 @@ function importedPackages(folder: string): string[] {
     const specifiers = [
       ...code.matchAll(/^(?:import|export)\b[^'";]*?\bfrom ['"]([^'"]+)['"]/gm),
       ...code.matchAll(/^import ['"]([^'"]+)['"]/gm),
-      ...code.matchAll(/\b(?:import|require|resolve)\(['"]([^'"]+)['"]\)/g),
+      ...code.matchAll(/\b(?:import|require|(?:import\.meta|require)\.resolve)\(['"]([^'"]+)['"]\)/g),
     ];
     return specifiers.map(([, specifier = '']) => specifier);
   });
