@@ -2,6 +2,7 @@
  * The command line. Each command loads only what it needs; a wrong command ends with 2, a failure with 1, and a person
  * reads sentences, not stack traces.
  */
+import { existsSync } from 'node:fs';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { CodedError, InvalidInput } from './contract/errors.ts';
 import type { ControlPlaneStart } from './contract/process.ts';
@@ -93,6 +94,14 @@ const SPELLINGS: Readonly<Record<string, string>> = {
 };
 
 async function serveCommand(flags: Readonly<Record<string, unknown>>): Promise<number> {
+  const { moduleUrl } = await import('./supervise/fork.ts');
+  if (!existsSync(moduleUrl('server/control-plane-main'))) {
+    throw new CodedError(
+      'outpost-only',
+      500,
+      'This installation holds the outpost only, not the identity server. Start the outpost, or use the image of the server.',
+    );
+  }
   const { loadSettings } = await import('./settings/load.ts');
   const { settings, notes } = loadSettings(process.env);
   if (typeof flags['workers'] === 'string') settings.workers = await workersFlag(flags['workers']);

@@ -11,6 +11,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   wrk: '/usr/bin/wrk',
   iproute2: '/usr/bin/ip',
   openssl: '/usr/bin/openssl',
+  systemd: '/usr/bin/systemd-analyze',
   'fonts-dejavu-core': '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf',
 };
 
