@@ -102,6 +102,24 @@ describe('where the configuration comes from', () => {
     assert.ok(second.providers.includes(first.providers[1]!));
   });
 
+  it('asks for everything now and then, whatever it was told meanwhile', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: 1e12 });
+    const server = new Server(
+      true,
+      [`${NEWS}?cursor=`, news({ whole: true, providers: [ours(1)] })],
+      [`${NEWS}?cursor=1`, news({ cursor: '2' })],
+      [`${NEWS}?cursor=`, news({ cursor: '2', whole: true, providers: [ours(1, 'missed')] })],
+      [`${NEWS}?cursor=2`, news({ cursor: '2' })],
+    );
+    const source = new ConfigurationSource(server.fetch, assert.fail);
+    let { providers } = await source.fetch([]);
+    for (const minutes of [59, 60, 1]) {
+      t.mock.timers.tick(minutes * 60_000);
+      ({ providers } = await source.fetch(providers));
+    }
+    assert.equal(providers[0]?.name, 'missed');
+  });
+
   it('asks any other server with the published calls only', async () => {
     const page = (results: unknown[]) => ({ pagination: { next: 0 }, results });
     const [instances, proxy] = ['api/v3/outposts/instances/', 'api/v3/outposts/proxy/?page=1&page_size=100'];

@@ -20,6 +20,9 @@ export interface Fetched {
   told: ProxyOutpostConfig[];
 }
 
+/** At least this often everything is fetched, ms: should the server ever fail to note a change, it is not missed for good. */
+const WHOLE_MS = 3_600_000;
+
 export class ConfigurationSource {
   readonly #fetch: typeof globalThis.fetch;
   readonly #onUnreadable: (problem: string) => void;
@@ -28,6 +31,8 @@ export class ConfigurationSource {
   #probed = false;
   /** position of what was fetched last; empty = everything is wanted */
   #cursor = '';
+  /** epoch ms */
+  #wholeAgainAt = 0;
 
   /**
    * @param fetch of a back channel: addresses are relative to the server
@@ -86,6 +91,7 @@ export class ConfigurationSource {
 
   /** @returns undefined when this server knows nothing of it, after all */
   async #fetchNews(known: readonly ProxyOutpostConfig[]): Promise<Fetched | undefined> {
+    if (Date.now() >= this.#wholeAgainAt) this.#cursor = '';
     const first = await this.#ask(`cursor=${encodeURIComponent(this.#cursor)}`);
     if (first === undefined) return undefined;
     let unreadable = false;
@@ -109,6 +115,7 @@ export class ConfigurationSource {
     const rest = whole ? [] : known.filter(({ pk }) => !gone.has(pk));
     // What could not be read is asked for again: the position vouches for everything before it
     this.#cursor = unreadable ? '' : first.cursor;
+    if (whole) this.#wholeAgainAt = Date.now() + WHOLE_MS * (1 + Math.random() / 2); // not all outposts at once
     return { outpost: first.outpost, providers: [...withHeaders(rest, managed_headers), ...told], told };
   }
 
