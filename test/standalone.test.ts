@@ -108,16 +108,20 @@ describe('an outpost of its own beside a Gatehouse', () => {
     assert.deepEqual([code, said], [0, 'It is connected to the identity server, configured, and serving.\n']);
     assert.equal((await fetch(`${outpost.metricsOrigin}/outpost.goauthentik.io/ping`)).status, 204);
     assert.equal((await fetch(`${outpost.metricsOrigin}/-/health/live/`)).status, 200);
-    assert.match(
-      outpost.log,
-      /gatehouse: connected to http:\/\/127\.0\.0\.1:\d+\/ as "branch office"; applications: 1/,
-    );
-    const server = scene.gatehouse;
-    const there = await command('healthcheck', {
-      GATEHOUSE_LISTEN__HTTP: `127.0.0.1:${server.port}`,
-      GATEHOUSE_LISTEN__METRICS: `127.0.0.1:${server.metricsPort}`,
+    await eventually('it says so', 30_000, () => {
+      assert.match(
+        outpost.log,
+        /gatehouse: connected to http:\/\/127\.0\.0\.1:\d+\/ as "branch office"; applications: 1/,
+      );
     });
-    assert.deepEqual([there.code, there.said], [0, said], 'the same for a server');
+    const server = scene.gatehouse;
+    await eventually('the same for a server', 30_000, async () => {
+      const there = await command('healthcheck', {
+        GATEHOUSE_LISTEN__HTTP: `127.0.0.1:${server.port}`,
+        GATEHOUSE_LISTEN__METRICS: `127.0.0.1:${server.metricsPort}`,
+      });
+      assert.deepEqual([there.code, there.said], [0, said], 'the same for a server');
+    });
   });
 
   it('keeps what it holds from other users of the machine, and no secret readable', () => {
@@ -154,12 +158,14 @@ describe('an outpost of its own beside a Gatehouse', () => {
       const page = await visitor.open(address('/still?x=1'));
       assert.deepEqual([page.status, page.hops.length], [200, 1], trace(page));
     }
-    const { code, said } = await command('healthcheck', outpost.environment);
-    assert.equal(code, 0);
-    assert.match(
-      said,
-      /without the identity server: whoever is signed in notices nothing.*Nothing listens at 127\.0\.0\.1/,
-    );
+    await eventually('it says how it is', 30_000, async () => {
+      const { code, said } = await command('healthcheck', outpost.environment);
+      assert.equal(code, 0);
+      assert.match(
+        said,
+        /without the identity server: whoever is signed in notices nothing.*Nothing listens at 127\.0\.0\.1/,
+      );
+    });
 
     await leaving.send('GET', address('/outpost.goauthentik.io/sign_out'));
     await eventually('signed out at every worker', 10_000, async () => assert.deepEqual(await statusWith(old), [401]));
@@ -336,12 +342,14 @@ describe('an outpost of its own without a server', () => {
     assert.equal((await asked('/outpost.goauthentik.io/auth/nginx', {})).statusCode, 403);
     assert.equal((await asked('/outpost.goauthentik.io/ping', {})).statusCode, 503);
     assert.equal((await request(`${outpost.metricsOrigin}/-/health/live/`)).statusCode, 200);
-    const { code, said } = await command('healthcheck', outpost.environment);
-    assert.equal(code, 1);
-    assert.match(
-      said,
-      /^It is waiting for its configuration and serves nobody yet\. Nothing listens at 127\.0\.0\.1:\d+\./,
-    );
+    await eventually('it says how it is', 30_000, async () => {
+      const { code, said } = await command('healthcheck', outpost.environment);
+      assert.equal(code, 1);
+      assert.match(
+        said,
+        /^It is waiting for its configuration and serves nobody yet\. Nothing listens at 127\.0\.0\.1:\d+\./,
+      );
+    });
   });
 
   it('names every wrong or missing setting at once', async () => {
