@@ -289,8 +289,11 @@ export const cases: Case[] = [
       notIssued(answer, 'the domain is closed to eve');
       const own: Pair = [EXTENSION_HEADER, EXTENSION_VERSION];
       const code = await codeFor(env, env.eve, client);
-      notIssued(await post(env, 'token', redemption(client, code), [own]), 'nobody outside is one of our own outposts');
-      // which know, and let her in where she may go
+      for (const client_secret of ['', 'guess']) {
+        const unproven = { ...redemption(client, code), client_secret };
+        notIssued(await post(env, 'token', unproven, [own]), 'an outpost of ours shows the secret');
+      }
+      // ours know the others, and let her in where she may go
       const open = `http://open.older.test:${env.port}/x`;
       await env.provision.served(env.gatehouse.origin, open);
       const eve = env.eve.copy();
