@@ -63,7 +63,7 @@ async function until(holds: () => boolean): Promise<void> {
   assert.ok(holds());
 }
 
-describe('upgrades through proxy mode', { timeout: 60_000 }, () => {
+describe('upgrades through proxy mode', { timeout: 120_000 }, () => {
   let application: Application;
   let outpost: TestOutpost;
   before(async () => {
@@ -295,9 +295,10 @@ describe('upgrades through proxy mode', { timeout: 60_000 }, () => {
       const asked = outpost.server.calls.length;
       outpost.pass(3550);
       await until(() => outpost.server.calls.length > asked);
-      await sleep(100);
+      await sleep(400); // the answer is verified and taken over
     }
     await sleep(700);
+    assert.equal(ws.readyState, WebSocket.OPEN);
     ws.send('still here');
     assert.equal(String((await once(ws, 'message'))[0]), 'still here');
     assert.equal((await refusal('/')).status, 401, 'the cookie ran out');
