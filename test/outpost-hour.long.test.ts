@@ -23,8 +23,11 @@ const VISITORS = 8;
 const SAMPLE_MS = 15_000;
 /** Before that, code is still being compiled and caches are being filled. */
 const WARM_UP = 0.25;
-/** The share of its mean by which the heap may grow over the time that is looked at. */
-const GROWTH = 0.01;
+/**
+ * The share of its mean by which the heap may grow over the time that is looked at. In a short run V8 still makes code, and
+ * what ended sessions is kept for 80 minutes, whatever happens.
+ */
+const GROWTH = MINUTES >= 60 ? 0.01 : 0.05;
 /** What the samples of a short run scatter by anyway, bytes. */
 const NOISE = 150_000;
 
@@ -115,7 +118,7 @@ describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 15) * 60_00
     /** Comes, looks, leaves; the cookie it had must be worth nothing from then on. */
     const comers = async (person: Person): Promise<void> => {
       while (going()) {
-        await sleep(5_000);
+        await sleep(40_000);
         if (outage) continue;
         const visitor = fleet.visitor();
         await look('sign-out', async () => {
@@ -187,8 +190,7 @@ describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 15) * 60_00
     assert.ok(counts.outages > 0 && counts.changes > MINUTES, 'there was something to get through');
     assert.ok(counts.disturbed * 100 < counts.pages + counts.scripts, `${counts.disturbed} visits were disturbed`);
     assert.ok(data.bytes < data.mean * GROWTH + NOISE, `the data on the heap grew by ${told(data)}`);
-    // in less time V8 still makes code
-    assert.ok(MINUTES < 60 || all.bytes < all.mean * GROWTH + NOISE, `the heap grew by ${told(all)}`);
+    assert.ok(all.bytes < all.mean * GROWTH + NOISE, `the heap grew by ${told(all)}`);
   });
 });
 
