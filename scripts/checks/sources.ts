@@ -1,5 +1,6 @@
 /** Rules of this repository that no linter knows. */
 import { globSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const LONGEST_MODULE = 500;
@@ -20,7 +21,9 @@ export function checkSources(): string[] {
     (file) => file !== 'scripts/checks/sources.ts',
   );
   if (files.length === 0) return ['no source file found'];
-  const here = path.dirname(process.cwd()) + path.sep;
+  // a clone in the folder for temporary files has neighbours that tests name rightly
+  const above = path.dirname(process.cwd());
+  const here = (above === tmpdir() ? process.cwd() : above) + path.sep;
   return files.flatMap((file) => {
     const lines = readFileSync(file, 'utf8').split('\n');
     return [
