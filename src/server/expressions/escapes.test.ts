@@ -33,6 +33,9 @@ const ATTEMPTS: [title: string, expression: () => string, stopped: RegExp][] = [
   ['a device', () => 'import io\nreturn io.open("/dev/stdin").read()', /PermissionError/],
   ['a way out of the library', () => 'import io\nreturn io.open("/lib/../etc/passwd").read()', /PermissionError/],
   ['folders', () => 'import os\nreturn os.listdir("/")', /PermissionError/],
+  ['folders, by a long way', () => 'import os\nreturn os.listdir("/lib/" + "./" * 2100 + "../dev")', /PermissionError/],
+  ['folders, on another line', () => 'import os\nreturn os.listdir("/lib/\\n/../../dev")', /PermissionError/],
+  ['folders, in longer spelling', () => 'import os\nreturn os.listdir(b"/lib/\\xc0\\xae./dev")', /PermissionError/],
   ['a file written', () => 'import io\nio.open("/tmp/x", "w").write("x")', /PermissionError/],
   ['the library written', () => 'import os\nos.open("/lib/python314.zip", os.O_RDWR)', /PermissionError/],
   ['a file removed', () => 'import os\nos.unlink("/lib/python314.zip")', /PermissionError/],
@@ -158,6 +161,16 @@ return [len("a"), regex_match("a", "b"), ak_is_group_member(user, name="x"), "a"
       await expressions.evaluate(callOf(change));
       assert.deepEqual(told(await expressions.evaluate(probe)), clean, change);
     }
+  });
+
+  it('leaves no file open, and no place in one', async (t) => {
+    const first = openForTest(); // the first process has come up in another way than those after it
+    t.after(() => first.close());
+    const leave = 'import os\nf = os.open("/lib/python314.zip", 0)\nos.lseek(f, 99, 0)\nreturn f';
+    const file = Number(told(await first.evaluate(callOf(leave))));
+    const look = `import os\nseen = []\nfor f in range(3, ${String(file + 5)}):\n  try: seen.append(os.lseek(f, 0, 1))\n  except OSError: pass\nreturn seen`;
+    assert.deepEqual(told(await first.evaluate(callOf(look))), []);
+    assert.equal(told(await first.evaluate(callOf(leave))), file, 'the same number again');
   });
 
   it('draws other random numbers each time', async () => {

@@ -112,12 +112,14 @@ export async function startInterpreter(folder: string, wall: Wall, from?: Image)
   const image = from ?? firstImage(exports);
   // the first time it loads a module of Node's, which cannot be done later; an image begins after that time
   if (from !== undefined) (environment['random_get'] as (at: number, bytes: number) => number)(image.entry, 1);
-  const files = python.FS.streams.length;
+  // by number, with a hole where one was closed: a call that opens a file gets that number
+  const { streams } = python.FS;
+  const files = [...streams];
   wall.arm(exports.memory);
   const globals = variables(exports);
   const restore = () => {
     for (const { variable, value } of globals) variable.value = value;
-    python.FS.streams.length = files;
+    streams.splice(0, streams.length, ...files);
     const now = bytes();
     now.set(image.memory);
     now.fill(0, image.memory.length); // what a call added: memory does not shrink

@@ -13,7 +13,7 @@ class Ended extends Error {
 }
 
 /** A wall in front of functions that only count, with a memory to point into. */
-function walled(names: string[]) {
+function walled(names: string[], bytes = 1000) {
   const calls: string[] = [];
   const messages: string[] = [];
   const imports: Record<string, unknown> = {};
@@ -36,7 +36,7 @@ function walled(names: string[]) {
     },
   });
   wall.guard(imports);
-  const memory = { buffer: new ArrayBuffer(1000) };
+  const memory = { buffer: new ArrayBuffer(bytes) };
   const call = (name: string, ...args: number[]) => (imports[name] as (...args: number[]) => unknown)(...args);
   const put = (at: number, text: string) => new Uint8Array(memory.buffer).set(Buffer.from(`${text}\0`), at);
   const vector = (at: number, from: number, length: number) => {
@@ -90,6 +90,24 @@ describe('the wall', () => {
     }
     for (const flags of [1, 2, 0o100, 0o1000, 0o102]) assert.equal(open('/lib/python314.zip', flags), -2);
     assert.equal(calls.length, 2);
+  });
+
+  it('opens no path it has not seen to its end, or that can be read in two ways', () => {
+    const { wall, memory, call, calls } = walled(['__syscall_openat'], 10_000);
+    wall.arm(memory);
+    const open = (path: string | Uint8Array) => {
+      new Uint8Array(memory.buffer).fill(0);
+      new Uint8Array(memory.buffer).set(Buffer.from(path));
+      return call('__syscall_openat', -100, 0, 0, 0);
+    };
+    const long = `/lib/${'./'.repeat(2100)}`;
+    assert.equal(open(`${long}../dev`), -2);
+    assert.equal(open(long), -2);
+    assert.equal(open('/lib/x\n/../../dev'), -2, 'on another line');
+    assert.equal(open(Buffer.from('/lib/\xc0\xae./dev', 'latin1')), -2, 'a point written in two bytes');
+    assert.deepEqual(calls, []);
+    assert.equal(open(`/lib/${'x'.repeat(4090)}`), 42, 'the longest there is');
+    assert.equal(open(`/lib/${'x'.repeat(4091)}`), -2);
   });
 
   it('takes writing for messages, up to a limit, and reads nothing else out', () => {

@@ -53,8 +53,13 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   fd_pwrite: EACCES,
 };
 
-/** What expressions may read: the standard library. Devices and everything else cannot be opened. */
-const READABLE = /^\/lib\/(?!.*\.\.)/;
+/**
+ * What expressions may read: the standard library. Devices and everything else cannot be opened. ASCII only, since the
+ * interpreter reads longer spellings of a character too, which mean the same to it and nothing here.
+ */
+const READABLE = /^\/lib\/(?!.*\.\.)[ -~]*$/;
+/** Bytes of the longest path, the zero at its end included (PATH_MAX). */
+const PATH_BYTES = 4096;
 const O_ACCMODE = 3;
 const O_CREAT_TRUNC = 0o1000 | 0o100;
 
@@ -167,7 +172,7 @@ export class Wall {
     }
     kinds.set('__syscall_openat', (original) => (folder = 0, path = 0, flags = 0, ...rest) => {
       const writes = (flags & O_ACCMODE) !== 0 || (flags & O_CREAT_TRUNC) !== 0;
-      return writes || !READABLE.test(this.#text(path)) ? -EACCES : original(folder, path, flags, ...rest);
+      return writes || !READABLE.test(this.#path(path)) ? -EACCES : original(folder, path, flags, ...rest);
     });
     kinds.set('emscripten_resize_heap', (original) => (wanted = 0) => {
       if (wanted >>> 0 <= this.#options.memory) return original(wanted);
@@ -222,9 +227,11 @@ export class Wall {
     return 0;
   }
 
-  #text(at: number): string {
+  /** @returns a text that is no path when it does not end in time: what is not seen must not be opened either */
+  #path(at: number): string {
     const bytes = new Uint8Array(this.#view().buffer, at >>> 0);
-    return Buffer.from(bytes.subarray(0, Math.min(bytes.indexOf(0), 4096))).toString('utf8');
+    const end = bytes.subarray(0, PATH_BYTES).indexOf(0);
+    return end === -1 ? '' : Buffer.from(bytes.subarray(0, end)).toString('latin1');
   }
 
   #view(): DataView<ArrayBuffer> {
