@@ -35,10 +35,11 @@ function documents(values: ConfigValues): string[][] {
 }
 
 /**
- * Not the paths of the question: only ingress-nginx itself asks, since the answer holds credentials, which no script of a
+ * What an Ingress leads to Gatehouse where the application is asked about: each path for itself (`Exact`). Not the paths
+ * of the question: only the ingress controller itself asks, since the answer holds credentials, which no script of a
  * page may read. What visitors send there is asked about like any other path, and the application's to answer.
  */
-const OWN_PATHS: readonly string[] = ['/start', '/callback', '/sign_out'].map((path) => OUTPOST_PREFIX + path);
+export const OWN_PATHS: readonly string[] = ['/start', '/callback', '/sign_out'].map((path) => OUTPOST_PREFIX + path);
 
 const HTTPS_BACKEND = "nginx.ingress.kubernetes.io/backend-protocol: 'HTTPS'";
 

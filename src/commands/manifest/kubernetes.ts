@@ -3,6 +3,7 @@
  * 6.6), for current versions of the API.
  */
 import { OUTPOST_PREFIX, QUESTION_PATH } from '../../contract/paths.ts';
+import { OWN_PATHS } from '../config/ingress-nginx.ts';
 import { answerHeaders, answerHeadersRegex } from '../config/traefik-parts.ts';
 import { DATA, PORTS, UID } from './values.ts';
 import type { ManifestValues } from './values.ts';
@@ -174,6 +175,9 @@ function ingress(values: ManifestValues): YamlObject | undefined {
   const { hosts, name, kubernetes } = values;
   const { annotations, className, pathType, secret: secretName } = kubernetes.ingress;
   if (hosts.length === 0) return undefined;
+  const backend = { service: { name, port: { name: 'http' } } };
+  // whatever the path type of the installation is: a prefix would lead to the question too
+  const own = OWN_PATHS.map((path) => ({ path, pathType: 'Exact', backend }));
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'Ingress',
@@ -182,11 +186,7 @@ function ingress(values: ManifestValues): YamlObject | undefined {
       ingressClassName: className,
       rules: hosts.map(({ host, whole }) => ({
         host,
-        http: {
-          paths: [
-            { path: whole ? '/' : OUTPOST_PREFIX, pathType, backend: { service: { name, port: { name: 'http' } } } },
-          ],
-        },
+        http: { paths: whole ? [{ path: '/', pathType, backend }] : own },
       })),
       tls: [{ hosts: hosts.map(({ host }) => host), secretName }],
     },

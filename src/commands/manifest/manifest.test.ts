@@ -138,11 +138,19 @@ describe('gatehouse manifest kubernetes', () => {
     );
     const volumes = spec.template.spec.volumes.map(({ name }) => name);
     assert.deepEqual(container.volumeMounts.map(({ name }) => name).sort(), volumes.sort());
-    const rules = one(objects, 'Ingress').spec.rules.map(({ host, http }) => [host, http.paths[0]?.path]);
-    assert.deepEqual(rules, [
-      ['forge.company', '/'],
-      ['wiki.company', '/outpost.goauthentik.io'],
+    const rules = one(objects, 'Ingress').spec.rules.map(({ host, http }) => [
+      host,
+      ...http.paths.map(({ path, pathType }) => `${pathType} ${path}`),
     ]);
+    const own = ['start', 'callback', 'sign_out'].map((path) => `Exact /outpost.goauthentik.io/${path}`);
+    assert.deepEqual(
+      rules,
+      [
+        ['forge.company', 'Prefix /'],
+        ['wiki.company', ...own],
+      ],
+      'nobody but the reverse proxy reaches the question',
+    );
     const { forwardAuth } = one(objects, 'Middleware').spec;
     assert.equal(
       forwardAuth.address,
