@@ -11,6 +11,7 @@ import { embeddedOutpost } from '../outposts/embedded.ts';
 import { refreshSession } from '../outposts/session-refresh.ts';
 import { updateOutpost } from '../outposts/outposts.ts';
 import { createMapping } from '../proxy-provider/custom-mappings.ts';
+import { evaluateScopes } from '../proxy-provider/evaluate-scopes.ts';
 import { updateProvider } from '../proxy-provider/providers.ts';
 import type { OutpostRow, UserRow } from '../storage/rows.ts';
 import { OURS } from './machine.test-helper.ts';
@@ -28,10 +29,13 @@ describe('mappings of administrators', () => {
   let alice: UserRow;
   let outpost: OutpostRow;
   let away = false;
+  /** what a call that comes to Python waits for */
+  let held: Promise<void> | undefined;
 
   before(async () => {
     python = fakeExpressions({
-      custom: ({ context }) => {
+      custom: async ({ context }) => {
+        await held;
         if (away) throw new Unavailable('Python is away.');
         return {
           from: context.client_ip ?? 'nowhere',
@@ -58,6 +62,7 @@ describe('mappings of administrators', () => {
   after(() => server.close());
   beforeEach(() => {
     away = false;
+    held = undefined;
     python.calls.length = 0;
   });
 
@@ -150,9 +155,69 @@ describe('mappings of administrators', () => {
     assert.equal(payloadOf(fresh.access_token)['from'], '198.51.100.7');
   });
 
+  it('do not wait for the many calls of a person when an outpost asks what holds now', async (t) => {
+    const { token } = await signedIn();
+    const { key } = await server.ctx.change((tx) =>
+      createToken(tx, { identifier: 'flood', intent: 'app_password', user: alice.id }),
+    );
+    const hold = Promise.withResolvers<void>();
+    t.after(() => hold.resolve());
+    held = hold.promise;
+    python.calls.length = 0;
+    const body = new URLSearchParams({
+      ...{ grant_type: 'client_credentials', client_id: wiki.provider.client_id, scope: SCOPE },
+      ...{ username: 'alice', password: key },
+    });
+    const answered: Response[] = [];
+    const flood = Array.from({ length: 40 }, async () => {
+      answered.push(await fetch(`${server.base}/application/o/token/`, { method: 'POST', body }));
+    });
+    while (answered.length < 19 || python.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    held = undefined; // one is at work, and holds up the line behind it
+    for (const answer of answered.slice(0, 19)) {
+      assert.deepEqual([answer.status, answer.headers.get('retry-after')], [429, '5']);
+      assert.equal(((await answer.json()) as { error: string }).error, 'temporarily_unavailable');
+    }
+    const headers = { authorization: `Bearer ${token}` };
+    assert.equal((await fetch(`${server.base}/application/o/userinfo/`, { headers })).status, 429);
+    const request = { provider: wiki.provider.id, sid: String(payloadOf(token)['sid']), uid: alice.uid };
+    const fresh = await refreshSession(server.ctx, outpost, request);
+    assert.ok(fresh.result === 'token');
+    assert.equal(payloadOf(fresh.access_token)['from'], '198.51.100.7');
+    const login = await signedIn();
+    assert.equal(payloadOf(login.token)['from'], undefined, 'a login goes on');
+    const after = await eventsAfter(server.ctx.db, login.beside.cursor.n, 0);
+    assert.deepEqual(
+      after.map((event) => event.kind),
+      ['user-changed'],
+      'and its claims are asked for',
+    );
+    hold.resolve();
+    await Promise.all(flood);
+    assert.ok(answered.some(({ status }) => status === 200));
+    assert.ok(answered.every(({ status }) => status === 200 || status === 429));
+  });
+
   it('that Python does not come to for long are left out as failing ones are', async (t) => {
     away = true;
     const { token } = await signedIn();
+    const request = { provider: wiki.provider.id, sid: String(payloadOf(token)['sid']), uid: alice.uid };
+    const { now } = Date;
+    t.mock.method(Date, 'now', () => now() + 121_000);
+    const fresh = await refreshSession(server.ctx, outpost, request);
+    assert.ok(fresh.result === 'token');
+    assert.equal(payloadOf(fresh.access_token)['from'], undefined);
+  });
+
+  it('that Python does not come to for long are left out, whomever else it comes to', async (t) => {
+    away = true;
+    const { token } = await signedIn();
+    away = false;
+    const bob = await addUser(server.ctx, 'bob');
+    const scopes = ['custom'];
+    const { incomplete } = await evaluateScopes(server.ctx, { ...wiki, user: bob, scopes });
+    assert.equal(incomplete, false);
+    away = true;
     const request = { provider: wiki.provider.id, sid: String(payloadOf(token)['sid']), uid: alice.uid };
     const { now } = Date;
     t.mock.method(Date, 'now', () => now() + 121_000);

@@ -71,6 +71,7 @@ export function tokenRoutes(ctx: ServerContext, scope: FastifyInstance, engine: 
       user,
       issuer,
       scopes: granted,
+      purpose: 'login',
       extension,
       sid: source.sessionUid ?? '',
       authTime: (source.authTime ?? 0) * 1000,

@@ -55,6 +55,7 @@ export async function issueTokens(ctx: ServerContext, request: TokenRequest): Pr
       user,
       scopes,
       attributes,
+      purpose: request.purpose,
       asker: () => askerOf(ctx, sid, request.clientIp),
     }));
   const now = Math.floor(Date.now() / 1000);

@@ -50,8 +50,9 @@ export async function refreshSession(
   const { user, from } = login;
   const scopes = login.scopes ?? (await scopeNames(ctx.db, provider.id));
   const asker = () => askerOf(ctx, from.sid, from.clientIp);
-  const evaluated = await evaluateScopes(ctx, { provider, application, user, scopes, attributes: 'none', asker });
-  refuseIncomplete(ctx, evaluated);
+  const wanted = { provider, application, user, scopes, attributes: 'none', purpose: 'refresh', asker } as const;
+  const evaluated = await evaluateScopes(ctx, wanted);
+  refuseIncomplete(ctx, user, evaluated);
   const issuer = issuerOf(base, application.slug);
   const issued = { provider, application, issuer, ...from, user, scopes, extension: true, evaluated };
   const { token } = await ctx.tokens.issue(issued);

@@ -7,10 +7,12 @@ import { directGroups, isSuperuser } from '../directory/membership.ts';
 import type { Db } from '../storage/database.ts';
 import type { ApplicationRow, ProviderRow, ScopeMappingRow, UserRow } from '../storage/rows.ts';
 import type { Asker } from './expression-facts.ts';
+import type { Incomplete } from './incomplete.ts';
 import { keepGivenNames } from './mapping-headers.ts';
 import { reportProblem } from './mapping-problems.ts';
 import { mappingsOf } from './providers.ts';
 import { runMappings } from './run-mappings.ts';
+import type { Purpose } from './run-mappings.ts';
 
 export interface ScopeRequest {
   provider: ProviderRow;
@@ -24,6 +26,7 @@ export interface ScopeRequest {
   attributes?: 'filtered' | 'none';
   /** asked for when there are expressions; absent = not known */
   asker?: (() => Promise<Asker>) | undefined;
+  purpose?: Purpose | undefined;
 }
 
 export interface EvaluatedScopes {
@@ -34,7 +37,7 @@ export interface EvaluatedScopes {
    */
   attributes: Attributes;
   /** claims are missing because Python did not come to them; they can be had later */
-  incomplete: boolean;
+  incomplete: Incomplete;
 }
 
 type Mapping = (db: Db, request: ScopeRequest) => Promise<Attributes> | Attributes;
@@ -76,13 +79,14 @@ const PROTOCOL_CLAIMS =
 /**
  * Evaluates the attached mappings whose scope was granted, in the order of scope names, and deep-merges what they give.
  * Python may be asked, which takes its time: so never within a change, and once for everything a call needs.
+ * @throws CodedError `too-many-calls`, 429, when too many calls for the person wait; not for a login
  */
 export async function evaluateScopes(ctx: ServerContext, request: ScopeRequest): Promise<EvaluatedScopes> {
   const { db } = ctx;
-  const { provider, application, user, asker, scopes } = request;
+  const { provider, application, user, asker, scopes, purpose } = request;
   const mappings = (await mappingsOf(db, provider.id)).filter((mapping) => scopes.includes(mapping.scope_name));
   const own = mappings.filter((mapping) => mapping.managed === null);
-  const { given, incomplete } = await runMappings(ctx, { provider, application, user, scopes, asker }, own);
+  const { given, incomplete } = await runMappings(ctx, { provider, application, user, scopes, asker, purpose }, own);
   let claims: Attributes = {};
   // Kept apart: header names mean the same in every spelling, and who sees them is decided at the end
   let added: Attributes | undefined;

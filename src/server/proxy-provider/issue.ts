@@ -1,6 +1,7 @@
 /** The hook through which the OpenID Provider makes tokens for the rest of the server (`ctx.tokens.issue`). */
 import type { ApplicationRow, ProviderRow, UserRow } from '../storage/rows.ts';
 import type { EvaluatedScopes } from './evaluate-scopes.ts';
+import type { Purpose } from './run-mappings.ts';
 
 export interface IssueRequest {
   provider: ProviderRow;
@@ -28,6 +29,8 @@ export interface IssueRequest {
   clientIp?: string | undefined;
   /** claims that were evaluated already, for the same person, provider and scopes */
   evaluated?: EvaluatedScopes | undefined;
+  /** of the claims, when they are not given */
+  purpose?: Purpose | undefined;
 }
 
 /** @returns the signed access token and its life in seconds */

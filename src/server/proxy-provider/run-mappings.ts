@@ -1,4 +1,5 @@
 /** Runs the scope mappings that administrators wrote, for one person at one provider (spec/server.md 4.3). */
+import { CodedError } from '../../contract/errors.ts';
 import type { ServerContext } from '../context.ts';
 import type { Attributes } from '../directory/attributes.ts';
 import type { ExpressionContext, ExpressionResult, LogLine } from '../expressions/types.ts';
@@ -6,6 +7,7 @@ import type { ApplicationRow, ProviderRow, ScopeMappingRow, UserRow } from '../s
 import { contextOf, findUser, objFacts } from './expression-facts.ts';
 import type { Asker } from './expression-facts.ts';
 import { noteRun } from './incomplete.ts';
+import type { Incomplete } from './incomplete.ts';
 import { reportProblem, withoutValues } from './mapping-problems.ts';
 import { Turns } from './turns.ts';
 
@@ -15,30 +17,38 @@ export interface MappingRun {
   user: UserRow;
   scopes: readonly string[];
   asker: (() => Promise<Asker>) | undefined;
+  purpose?: Purpose | undefined;
 }
+
+/**
+ * What claims are for. `login`: somebody has just signed in, and is better off without these claims than outside.
+ * `refresh`: an outpost asks what holds now; it waits in a line of its own, so that nobody can keep rights that were
+ * taken away by having many calls wait. Absent: any other call of a person, who is told when there are too many.
+ */
+export type Purpose = 'login' | 'refresh';
 
 /** JSON bytes that all mappings together may add: tokens travel in headers. */
 const MAX_RESULTS = 32_768;
 /**
  * Evaluations of one person that wait for each other. Everybody shares one Python: whoever repeats a call in a loop must
- * not take it from others, whose claims would be missing then.
+ * not take it from others, whose claims would be missing then. Refreshes are counted apart.
  */
 const MAX_WAITING = 20;
 /** Outposts wait 10 s for a token; a login without these claims is better than none. */
 const PATIENCE_MS = 8000;
 
-const turns = new WeakMap<ServerContext, Turns<number>>();
+const turns = new WeakMap<ServerContext, Turns<string>>();
 
 export interface MappingResults {
   /** by uuid */
   given: Map<string, Attributes>;
-  /** some did not run, for no fault of theirs */
-  incomplete: boolean;
+  incomplete: Incomplete;
 }
 
 /**
  * Evaluates each mapping once. What fails is told and left out.
  * @param mappings in the order their results are merged
+ * @throws CodedError `too-many-calls`, 429, when too many calls for the person wait; not for a login
  */
 export async function runMappings(
   ctx: ServerContext,
@@ -47,20 +57,30 @@ export async function runMappings(
 ): Promise<MappingResults> {
   const given = new Map<string, Attributes>();
   if (mappings.length === 0) return { given, incomplete: false }; // nothing is asked of Python, which may not even have been started
-  const queue = turns.get(ctx) ?? new Turns<number>(MAX_WAITING);
+  const queue = turns.get(ctx) ?? new Turns<string>(MAX_WAITING);
   turns.set(ctx, queue);
   const context = await contextOf(ctx.db, { ...run, asker: await run.asker?.() });
-  const work = queue.take(run.user.id, () => Promise.all(mappings.map((mapping) => evaluate(ctx, context, mapping))));
+  let turn: 'waits' | 'came' | 'given-up' = 'waits';
+  const work = queue.take(`${run.purpose === 'refresh' ? 'refresh' : 'own'} ${run.user.id}`, () => {
+    if (turn === 'given-up') return Promise.resolve([]);
+    turn = 'came';
+    return Promise.all(mappings.map((mapping) => evaluate(ctx, context, mapping)));
+  });
   const results = await soon(work);
+  // the person's own calls were before it: that says nothing about Python
+  const crowded = turn === 'waits';
+  if (crowded) turn = 'given-up';
+  if (crowded && run.purpose !== 'login') throw new CodedError('too-many-calls', 429, TOO_MANY);
   let left = MAX_RESULTS;
-  let incomplete = false;
+  let incomplete: Incomplete = crowded ? 'crowded' : false;
   for (const [i, mapping] of mappings.entries()) {
-    const result =
-      results === 'late' ? unavailable('Python took too long to come to it.') : (results?.[i] ?? unavailable(TOO_MANY));
+    const result = crowded
+      ? unavailable(TOO_MANY)
+      : ((results === 'late' ? undefined : results?.[i]) ?? unavailable('Python took too long to come to it.'));
     writeLog(ctx, mapping, run, result.log, context);
     if (!result.ok) {
       const { kind, message, line } = result.error;
-      incomplete ||= kind === 'unavailable';
+      if (kind === 'unavailable') incomplete ||= 'unavailable';
       await reportProblem(ctx, run, { mapping, kind, line, message: withoutValues(message, context) });
       continue;
     }
@@ -78,7 +98,7 @@ export async function runMappings(
       given.set(mapping.uuid, value as Attributes);
     }
   }
-  noteRun(ctx, incomplete);
+  noteRun(ctx, run.user, incomplete);
   return { given, incomplete };
 }
 
@@ -107,7 +127,7 @@ async function soon<T>(work: Promise<T>): Promise<T | 'late'> {
   }
 }
 
-const TOO_MANY = 'Too many calls for this person are waiting.';
+const TOO_MANY = 'Too many calls for this person are waiting. Try again in a few seconds.';
 
 const unavailable = (message: string): ExpressionResult => ({
   ok: false,
