@@ -15,9 +15,9 @@ export const EXTENSION_VERSION = '1';
 /** Published request header: the client an outpost asks for. Only the outpost's own calls are believed. */
 export const REMOTE_IP_HEADER = 'X-authentik-remote-ip';
 
-/** Position in the log of identity events. A cursor of another epoch is unknown: take the whole live set. */
+/** Position in the log of identity events. */
 export interface Cursor {
-  /** made anew whenever the log cannot be continued, e.g. a restored database */
+  /** the run of the server that counted: made anew at each start, as the database may be a restored one by then */
   epoch: string;
   /** number of the last event applied; 0 = none */
   n: number;
@@ -46,9 +46,19 @@ export interface IdentityEventBatch {
   epoch: string;
   /** true: `events` is the whole live set, forget all others */
   snapshot: boolean;
+  /**
+   * Where earlier epochs ended: their numbers up to there are numbers of this one, too. What is not named, or lies beyond,
+   * is not comparable. Told when an outpost catches up, and the same until the epoch changes.
+   */
+  former?: Cursor[];
   /** cursor after applying the batch */
   n: number;
   events: IdentityEvent[];
+}
+
+/** Whether a batch adds to what was learnt under an epoch: the same one, or one that it goes on from. */
+export function goesOn({ epoch, former }: IdentityEventBatch, known: string): boolean {
+  return epoch === known || (former?.some((one) => one.epoch === known) ?? false);
 }
 
 /** Member `gatehouse` of HELLO args. */

@@ -9,7 +9,7 @@ import type { BaseAddress } from './base-address.ts';
 import { SessionStore } from './directory/sessions.ts';
 import { SYSTEM, writeAudit } from './events/audit.ts';
 import type { Actor, AuditAction, AuditEntry } from './events/audit.ts';
-import { appendIdentity, ensureEpoch } from './events/identity-log.ts';
+import { appendIdentity, beginEpoch } from './events/identity-log.ts';
 import type { IdentityChange } from './events/identity-log.ts';
 import { OutpostHub } from './outposts/hub.ts';
 import { openExpressions } from './expressions/expressions.ts';
@@ -91,7 +91,7 @@ export async function openContext(options: ContextOptions): Promise<ServerContex
   try {
     const keyring = await openKeyring(raw, settings.data, settings.secretKey);
     const installation = { id: await ensureInstallationId(raw) };
-    await ensureEpoch(raw);
+    await beginEpoch(raw);
     const db = raw.withPlugin(outsideChangesOnly);
     const hub = new OutpostHub(db, log);
     const baseAddress = await openBaseAddress(db, settings, options.httpPort);

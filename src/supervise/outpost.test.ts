@@ -31,6 +31,7 @@ describe('an outpost that starts again', () => {
     const events: IdentityEventBatch = {
       epoch: 'e',
       snapshot: true,
+      former: [{ epoch: 'd', n: 0 }],
       n: 1,
       events: [{ n: 1, until, kind: 'session-ended', sid: 'x' }],
     };

@@ -83,6 +83,34 @@ describe('revocations', () => {
     assert.equal(new Revocations().standing(session(0)), 'live', 'before the first batch');
   });
 
+  it('go on over a start of the server: what it counted before stays known, what it did not count must ask', () => {
+    const revocations = withEvents({ n: 5, kind: 'user-changed', uid: 'uid', effect: 'deny' });
+    const [added] = [
+      { n: 103, until: NOW + 1e6, kind: 'user-changed' as const, uid: 'uid', effect: 'refresh' as const },
+    ];
+    const former = [{ epoch: 'd', n: 4 }, { epoch: 'e', n: 101 }]; // prettier-ignore
+    const over = { sub: 'somebody' };
+    revocations.apply({ epoch: 'f', snapshot: false, former, n: 103, events: [added] }, NOW);
+    revocations.apply({ epoch: 'f', snapshot: false, n: 104, events: [] }, NOW);
+    const standing = (epoch: string, n: number, more = {}) => revocations.standing(session(n, { epoch, ...more }));
+    assert.equal(standing('e', 4), 'ended', 'what was learnt before is not forgotten');
+    assert.equal(standing('e', 6), 'stale');
+    assert.equal(standing('f', 104), 'live');
+    for (const epoch of ['d', 'e']) {
+      assert.equal(standing(epoch, 4, over), 'live');
+      assert.equal(standing(epoch, 102, over), 'stale', 'counted by a database that was replaced');
+    }
+    assert.equal(standing('lost', 104, over), 'stale');
+  });
+
+  it('do not refuse whoever signed in after a denial at a server that was started again meanwhile', () => {
+    const revocations = withEvents({ n: 5, kind: 'user-changed', uid: 'uid', effect: 'deny' });
+    assert.equal(revocations.standing(session(6, { epoch: 'next' })), 'stale');
+    assert.equal(revocations.standing(session(4, { epoch: 'next' })), 'ended');
+    const bySid = withEvents({ n: 5, kind: 'session-ended', sid: 'sid' });
+    assert.equal(bySid.standing(session(6, { epoch: 'next' })), 'ended');
+  });
+
   it('forget with a snapshot, add without', () => {
     for (const ended of [
       { n: 5, kind: 'session-ended', sid: 'sid' },

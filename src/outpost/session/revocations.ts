@@ -2,7 +2,8 @@
  * What identity events say about sessions (docs/architecture.md, decision 2). Events are numbered: a session is
  * concerned by every event that names it with a larger number than its own cursor. No clock decides that.
  */
-import type { IdentityEvent, IdentityEventBatch, SignOutReport } from '../../contract/extension.ts';
+import { goesOn } from '../../contract/extension.ts';
+import type { Cursor, IdentityEvent, IdentityEventBatch, SignOutReport } from '../../contract/extension.ts';
 import type { Session } from './session.ts';
 
 export type Standing =
@@ -34,6 +35,8 @@ export class Revocations {
   version = 0;
 
   #epoch: string | undefined;
+  /** last number of each earlier epoch that the present one goes on from */
+  #former: ReadonlyMap<string, number> = new Map();
   readonly #sessions = new Map<string, Mark>();
   /** `provider sid` */
   readonly #applications = new Map<string, Mark>();
@@ -49,9 +52,12 @@ export class Revocations {
 
   /** Applies a batch; a snapshot replaces everything learnt from earlier ones. */
   apply(batch: IdentityEventBatch, now: number): void {
-    if (batch.snapshot || (this.#epoch !== undefined && this.#epoch !== batch.epoch)) {
+    if (batch.snapshot || (this.#epoch !== undefined && !goesOn(batch, this.#epoch))) {
       for (const map of this.#marks()) map.clear();
       this.#everybody = { deny: 0, refresh: 0, until: 0 };
+    }
+    if (batch.former !== undefined || batch.epoch !== this.#epoch) {
+      this.#former = new Map(batch.former?.map(({ epoch, n }) => [epoch, n]));
     }
     this.#epoch = batch.epoch;
     for (const event of batch.events) this.#applyOne(event);
@@ -114,20 +120,31 @@ export class Revocations {
     if (out !== undefined && session.issuedAt <= out.at) return 'ended';
     if (this.#epoch === undefined) return 'live';
 
-    const marks = [
+    const logins = [
       sid === '' ? undefined : this.#sessions.get(sid),
+      ...(session.credentials ?? []).map((credential) => this.#credentials.get(credential)),
+    ];
+    const others = [
       sid === '' ? undefined : this.#applications.get(applicationKey(session.provider, sid)),
       this.#users.get(sub),
       this.#providers.get(session.provider),
       this.#everybody,
-      ...(session.credentials ?? []).map((credential) => this.#credentials.get(credential)),
     ];
-    // a log that was begun anew cannot be compared with the old one: ended sessions are over, the rest must ask. A session
-    // whose answer named no position (something on the way took our header out) is concerned by all that names it.
-    const { epoch } = session.cursor;
-    const n = epoch === this.#epoch ? session.cursor.n : epoch === '' ? 0 : -1;
-    if (marks.some((m) => m !== undefined && m.deny > Math.max(n, 0))) return 'ended';
-    return n < 0 || marks.some((m) => m !== undefined && m.refresh > n) ? 'stale' : 'live';
+    const n = this.#comparable(session.cursor);
+    if (denied(logins, n ?? 0)) return 'ended';
+    // A number that cannot be compared must ask. It is mostly from a server that was started again and whose log is not
+    // followed yet: whoever signs in there after a denial must not be sent to and fro, so the number counts that far.
+    if (denied(others, n ?? session.cursor.n)) return 'ended';
+    return n === undefined || [...logins, ...others].some((m) => m !== undefined && m.refresh > n) ? 'stale' : 'live';
+  }
+
+  /**
+   * @returns the position as a number of the log that is followed. A session whose answer named none (something on the way
+   *   took our header out) is concerned by all that names it.
+   */
+  #comparable({ epoch, n }: Cursor): number | undefined {
+    if (epoch === '') return 0;
+    return epoch === this.#epoch || n <= (this.#former.get(epoch) ?? -1) ? n : undefined;
   }
 
   /** How many entries are remembered, for tests and metrics. */
@@ -154,6 +171,8 @@ export class Revocations {
     }
   }
 }
+
+const denied = (marks: (Mark | undefined)[], n: number) => marks.some((m) => m !== undefined && m.deny > n);
 
 function mark<K>(map: Map<K, Mark>, key: K, event: IdentityEvent, effect: 'deny' | 'refresh'): void {
   const entry = map.get(key) ?? { deny: 0, refresh: 0, until: 0 };

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { testServer } from '../context.test-helper.ts';
+import { pino } from 'pino';
+import { testSettings } from '../../settings/settings.test-helper.ts';
+import { openContext } from '../context.ts';
+import { EMBEDDED_TOKEN, testServer } from '../context.test-helper.ts';
 import { tidy } from '../housekeeping.ts';
 import { cleanse } from './cleanse.ts';
-import { eventsAfter, readCursor } from './identity-log.ts';
+import { openDatabase } from '../storage/database.ts';
+import { beginEpoch, eventsAfter, eventsSince, readCursor } from './identity-log.ts';
 
 describe('cleanse', () => {
   it('masks what looks secret, at every depth, and bounds the rest', () => {
@@ -97,5 +104,66 @@ describe('ctx.change', () => {
     const inside = ctx.change(() => ctx.change(async () => 1));
     await assert.rejects(inside, TypeError);
     assert.equal(await ctx.change(async () => 2), 2, 'and goes on');
+  });
+});
+
+describe('identity log over starts of the server', () => {
+  const log = pino({ level: 'silent' });
+  const start = (folder: string) =>
+    openContext({ settings: testSettings(folder), log, embeddedToken: EMBEDDED_TOKEN, httpPort: 9000 });
+  const end = (ctx: Awaited<ReturnType<typeof start>>, sid: string) =>
+    ctx.change((tx) => tx.identity({ kind: 'session-ended', sid }));
+  const sids = (batch: Awaited<ReturnType<typeof eventsSince>>) =>
+    batch.events.map((event) => (event.kind === 'session-ended' ? event.sid : event.kind));
+
+  it('goes on from what was told before, and takes nothing told by a database that is not there any more for known', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'gatehouse-log-'));
+    const backup = await mkdtemp(join(tmpdir(), 'gatehouse-log-'));
+    try {
+      const first = await start(folder);
+      await end(first, 'a');
+      const told = await readCursor(first.db);
+      await end(first, 'b');
+      await first.close();
+      await cp(folder, backup, { recursive: true });
+
+      const second = await start(folder);
+      const rest = await eventsSince(second.db, told, Date.now());
+      assert.notEqual(rest.epoch, told.epoch);
+      assert.deepEqual([rest.snapshot, rest.n, sids(rest)], [false, told.n + 1, ['b']]);
+      assert.deepEqual(rest.former, [{ epoch: told.epoch, n: told.n + 1 }]);
+      await end(second, 'lost');
+      await end(second, 'lost too');
+      const lost = await readCursor(second.db);
+      await second.close();
+
+      const restored = await start(backup);
+      for (let i = 0; i < 5; i++) await end(restored, `new ${i}`);
+      const since = (epoch: string, n: number) => eventsSince(restored.db, { epoch, n }, Date.now());
+      const whole = await since(lost.epoch, lost.n);
+      assert.equal(whole.snapshot, true, 'although its number is one of ours again by now');
+      assert.equal(whole.events.length, 7);
+      assert.equal((await since(told.epoch, told.n + 1)).snapshot, false);
+      assert.equal((await since(told.epoch, told.n + 2)).snapshot, true);
+      await restored.close();
+    } finally {
+      for (const one of [folder, backup]) await rm(one, { recursive: true, force: true });
+    }
+  });
+
+  it('remembers a bounded number of starts', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'gatehouse-log-'));
+    try {
+      const ctx = await start(folder);
+      const { epoch } = await readCursor(ctx.db);
+      await ctx.close();
+      const raw = await openDatabase(folder);
+      for (let i = 0; i < 70; i++) await beginEpoch(raw);
+      const { former, snapshot } = await eventsSince(raw, { epoch, n: 0 }, Date.now());
+      await raw.destroy();
+      assert.deepEqual([former?.length, snapshot], [64, true]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -5,8 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import { DEFAULT_ACCESS_TOKEN_VALIDITY } from '../../contract/api.ts';
 import { parseDuration } from '../../contract/durations.ts';
-import type { Cursor, IdentityEvent } from '../../contract/extension.ts';
+import type { Cursor, IdentityEvent, IdentityEventBatch } from '../../contract/extension.ts';
+import type { Kysely } from 'kysely';
 import type { Db } from '../storage/database.ts';
+import type { Database } from '../storage/schema.ts';
 import { readFact, writeFact } from '../storage/installation.ts';
 
 /** An event before it has its number. */
@@ -20,6 +22,8 @@ export type IdentityChange = IdentityEvent extends infer E
 const MARGIN_MS = 20 * 60_000;
 /** The least time an entry is kept. */
 const LEAST_VALIDITY_MS = DEFAULT_ACCESS_TOKEN_VALIDITY * 1000;
+/** Starts of the server that are remembered: sessions from before ask for new claims. */
+const KEPT_EPOCHS = 64;
 
 /** Appends an event. Inside a change use `tx.identity`, which also pushes it after the commit. */
 export async function appendIdentity(db: Db, change: IdentityChange, now: number): Promise<IdentityEvent> {
@@ -39,18 +43,40 @@ export async function readCursor(db: Db): Promise<Cursor> {
     .select((e) => e.fn.max('n').as('n'))
     .executeTakeFirst();
   const epoch = await readFact(db, 'identity_epoch');
-  if (epoch === undefined) throw new TypeError('the identity log has no epoch: ensureEpoch() runs at start');
+  if (epoch === undefined) throw new TypeError('the identity log has no epoch: beginEpoch() runs at start');
   return { epoch, n: last?.n ?? 0 };
 }
 
-/** Gives the log its epoch at first start. */
-export async function ensureEpoch(db: Db): Promise<void> {
-  if ((await readFact(db, 'identity_epoch')) === undefined) await renewEpoch(db);
+/**
+ * Gives this run of the server an epoch of its own. To be called once, before anything is appended: only while nothing runs
+ * can a database be replaced by an older one, and nobody could tell what the numbers that come a second time stand for.
+ */
+export async function beginEpoch(db: Kysely<Database>): Promise<void> {
+  await db.transaction().execute(async (tx) => {
+    if ((await readFact(tx, 'identity_epoch')) !== undefined) {
+      const former = [...(await formerEpochs(tx)), await readCursor(tx)].slice(-KEPT_EPOCHS);
+      await writeFact(tx, 'identity_former', JSON.stringify(former));
+    }
+    await writeFact(tx, 'identity_epoch', randomUUID());
+  });
 }
 
-/** A log that went back (restored database) must not be continued under the old name. */
-export async function renewEpoch(db: Db): Promise<void> {
-  await writeFact(db, 'identity_epoch', randomUUID());
+/** Where earlier epochs of this database ended, by age: what they counted up to there, the present one goes on from. */
+export async function formerEpochs(db: Db): Promise<Cursor[]> {
+  return JSON.parse((await readFact(db, 'identity_former')) ?? '[]') as Cursor[];
+}
+
+/**
+ * What an outpost at this position lacks. A position that was never given here gets the whole live set, and that is all
+ * it does: outposts say what they like.
+ */
+export async function eventsSince(db: Db, cursor: Cursor, now: number): Promise<IdentityEventBatch> {
+  const { epoch, n: last } = await readCursor(db);
+  const former = await formerEpochs(db);
+  const end = [...former, { epoch, n: last }].find((one) => one.epoch === cursor.epoch)?.n ?? -1;
+  const known = cursor.n <= end;
+  const events = await eventsAfter(db, known ? cursor.n : 0, now);
+  return { epoch, snapshot: !known, former, n: Math.max(last, events.at(-1)?.n ?? 0), events };
 }
 
 /** Events after number `n` that still matter, in order. */

@@ -17,6 +17,8 @@ const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 const BATCH = 5000;
 /** Changes made together (one script, one Terraform run) make one fetch. */
 const TRIGGER_DELAY_MS = 20;
+/** HELLOs between two pings, which are 10 s apart; an outpost says one in 10 s. */
+const MAX_HELLOS = 100;
 
 export class OutpostConnection {
   readonly outpostUuid: string;
@@ -27,6 +29,8 @@ export class OutpostConnection {
   /** epoch ms; 0 before the first HELLO */
   helloAt = 0;
   heardAt = Date.now();
+  /** since the last ping */
+  #hellos = 0;
   readonly #socket: WebSocket;
   readonly #log: EventLog;
   readonly #onHello: () => void;
@@ -74,6 +78,7 @@ export class OutpostConnection {
   }
 
   ping(): void {
+    this.#hellos = 0;
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
   }
 
@@ -91,6 +96,7 @@ export class OutpostConnection {
     if (frame === undefined) return this.close(1003, 'not a frame');
     if (frame.instruction === INSTRUCTION.ACK) return;
     if (frame.instruction === INSTRUCTION.HELLO) {
+      if (++this.#hellos > MAX_HELLOS) return this.close(1008, 'too many HELLOs');
       this.hello = frame.args;
       this.helloAt = Date.now();
       const { uuid } = frame.args;
@@ -121,13 +127,20 @@ export class OutpostConnection {
   }
 
   /** @param n position after the batch; default: the last event's */
-  #sendBatch(batch: { epoch: string; snapshot: boolean; events: readonly IdentityEvent[] }, n?: number): void {
+  #sendBatch(batch: Omit<IdentityEventBatch, 'n' | 'events'> & { events: readonly IdentityEvent[] }, n?: number): void {
     const { epoch, events } = batch;
+    const former = batch.former === undefined ? {} : { former: batch.former };
     for (let start = 0; start === 0 || start < events.length; start += BATCH) {
       const part = events.slice(start, start + BATCH);
       const last = start + BATCH >= events.length;
       const position = (last ? n : undefined) ?? part.at(-1)?.n ?? 0;
-      const args: IdentityEventBatch = { epoch, snapshot: batch.snapshot && start === 0, n: position, events: part };
+      const args: IdentityEventBatch = {
+        epoch,
+        snapshot: batch.snapshot && start === 0,
+        ...former,
+        n: position,
+        events: part,
+      };
       this.#send({ instruction: INSTRUCTION.IDENTITY_EVENTS, args: { ...args } });
       this.#sent = { epoch, n: position };
     }

@@ -1,9 +1,9 @@
 /** All connected outposts: pushes changes to them and knows which are alive. */
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
-import type { Cursor, IdentityEvent, IdentityEventBatch } from '../../contract/extension.ts';
+import type { IdentityEvent } from '../../contract/extension.ts';
 import { HELLO_TIMEOUT_S } from '../../contract/messages.ts';
-import { eventsAfter, readCursor, renewEpoch } from '../events/identity-log.ts';
+import { eventsSince } from '../events/identity-log.ts';
 import type { Db } from '../storage/database.ts';
 import { OutpostConnection } from './connection.ts';
 import { instanceHealth } from './health.ts';
@@ -39,20 +39,17 @@ export class OutpostHub {
     const connection: OutpostConnection = new OutpostConnection(socket, {
       outpostUuid: options.outpostUuid,
       instance: options.instance,
-      log: { since: (cursor) => this.#since(cursor) },
+      log: { since: (cursor) => eventsSince(this.#db, cursor, Date.now()) },
       onHello: () => check(),
     });
-    const check = () => {
-      options.stillAllowed().then(
-        (allowed) => {
-          if (!allowed) connection.close(1008, 'token no longer valid');
-        },
-        (error: unknown) => {
-          this.#log.warn({ err: error }, 'the token of a connected outpost could not be checked');
-          connection.drop();
-        },
-      );
-    };
+    const check = oneAtATime(async () => {
+      try {
+        if (!(await options.stillAllowed())) connection.close(1008, 'token no longer valid');
+      } catch (error) {
+        this.#log.warn({ err: error }, 'the token of a connected outpost could not be checked');
+        connection.drop();
+      }
+    });
     this.#connections.set(connection, check);
     socket.on('close', () => this.#connections.delete(connection));
   }
@@ -81,12 +78,19 @@ export class OutpostHub {
     }
   }
 
-  /** Instances of an outpost that said HELLO within the last 15 seconds (spec/server.md 6.5). */
+  /**
+   * Instances of an outpost that said HELLO within the last 15 seconds (spec/server.md 6.5), each once: while a cut line is
+   * still open here, its instance is back on another.
+   */
   health(outpostUuid: string): InstanceHealth[] {
     const alive = Date.now() - HELLO_TIMEOUT_S * 1000;
-    return [...this.#connections.keys()]
-      .filter((connection) => connection.outpostUuid === outpostUuid && connection.helloAt > alive)
-      .map((connection) => instanceHealth(connection.instance, connection.helloAt, connection.hello));
+    const latest = new Map<string, OutpostConnection>();
+    for (const connection of this.#connections.keys()) {
+      if (connection.outpostUuid !== outpostUuid || connection.helloAt <= alive) continue;
+      const other = latest.get(connection.instance);
+      if (other === undefined || other.helloAt <= connection.helloAt) latest.set(connection.instance, connection);
+    }
+    return [...latest.values()].map(({ instance, helloAt, hello }) => instanceHealth(instance, helloAt, hello));
   }
 
   close(): Promise<void> {
@@ -94,20 +98,6 @@ export class OutpostHub {
     for (const connection of this.#connections.keys()) connection.drop();
     this.#connections.clear();
     return Promise.resolve();
-  }
-
-  async #since(cursor: Cursor): Promise<IdentityEventBatch> {
-    let current = await readCursor(this.#db);
-    if (cursor.epoch === current.epoch && cursor.n > current.n) {
-      // The outpost has seen numbers this database never gave: it was restored. They must not come a second time.
-      await renewEpoch(this.#db);
-      current = await readCursor(this.#db);
-      this.#log.warn('the identity log went back (restored database): outposts take the whole log anew');
-    }
-    const known = cursor.epoch === current.epoch;
-    const events = await eventsAfter(this.#db, known ? cursor.n : 0, Date.now());
-    const n = Math.max(current.n, events.at(-1)?.n ?? 0);
-    return { epoch: current.epoch, snapshot: !known, n, events };
   }
 
   #ping(): void {
@@ -120,4 +110,22 @@ export class OutpostHub {
       connection.ping();
     }
   }
+}
+
+/** @returns runs the work, and once more at its end when it was asked for meanwhile, however often */
+function oneAtATime(work: () => Promise<void>): () => void {
+  let running = false;
+  let again = false;
+  const run = async (): Promise<void> => {
+    running = true;
+    do {
+      again = false;
+      await work();
+    } while (again);
+    running = false;
+  };
+  return () => {
+    if (running) again = true;
+    else void run();
+  };
 }

@@ -260,14 +260,50 @@ describe('control link', () => {
     }
   });
 
-  it('starts a new epoch when an outpost has seen more than this database gave', async () => {
+  it('gives the whole log for a position it never gave, and nothing changes for anybody else', async () => {
     await using s = await scene();
     const before = await readCursor(s.ctx.db);
+    const honest = await s.connect().open();
+    honest.hello({ gatehouse: { extension: '1', cursor: before } });
+    assert.equal((await honest.batch()).snapshot, false);
+    for (const n of [before.n + 1, 1e9]) {
+      const link = await s.connect().open();
+      link.hello({ gatehouse: { extension: '1', cursor: { epoch: before.epoch, n } } });
+      const batch = await link.batch();
+      assert.deepEqual([batch.epoch, batch.snapshot, batch.n], [before.epoch, true, before.n]);
+      assert.deepEqual(await readCursor(s.ctx.db), before);
+      link.socket.terminate();
+    }
+    await s.ctx.change((tx) => tx.identity({ kind: 'session-ended', sid: 'a' }));
+    const live = await honest.batch();
+    assert.deepEqual([live.epoch, live.snapshot, live.n], [before.epoch, false, before.n + 1]);
+  });
+
+  it('lists an instance once while two lines of it are open, as it was heard last', async () => {
+    await using s = await scene();
+    const heard = async (hostname: string) => {
+      const link = await s.connect().open();
+      link.hello({ uuid: 'the instance', hostname, gatehouse: { extension: '1', cursor: { epoch: '', n: 0 } } });
+      await link.batch();
+      return link;
+    };
+    const [old, late] = [await heard('before'), await heard('after')];
+    const names = () => s.ctx.hub.health(s.outpost.uuid).map(({ uid, hostname }) => [uid, hostname]);
+    assert.deepEqual(names(), [['the instance', 'after']]);
+    const closed = once(late.socket, 'close');
+    late.socket.close();
+    await closed;
+    while (names()[0]?.[1] !== 'before') await new Promise((resolve) => setImmediate(resolve));
+    old.socket.terminate();
+  });
+
+  it('ends with a flood of HELLOs', async () => {
+    await using s = await scene();
     const link = await s.connect().open();
-    link.hello({ gatehouse: { extension: '1', cursor: { epoch: before.epoch, n: before.n + 100 } } });
-    const batch = await link.batch();
-    assert.notEqual(batch.epoch, before.epoch);
-    assert.equal(batch.snapshot, true);
+    const closed = once(link.socket, 'close', { signal: AbortSignal.timeout(10_000) });
+    for (let i = 0; i < 5000; i++) link.hello({});
+    const [code, why] = (await closed) as [number, Buffer];
+    assert.deepEqual([code, String(why)], [1008, 'too many HELLOs']);
   });
 
   it('ends when the token is changed, and when the outpost is deleted', async () => {

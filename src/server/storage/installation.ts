@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Db } from './database.ts';
 
 export type InstallationKey =
-  'installation_id' | 'identity_epoch' | 'learnt_host' | 'setup_token_hash' | 'session_horizon';
+  'installation_id' | 'identity_epoch' | 'identity_former' | 'learnt_host' | 'setup_token_hash' | 'session_horizon';
 
 /** @returns the value, or `undefined` when never set */
 export async function readFact(db: Db, key: InstallationKey): Promise<string | undefined> {

@@ -5,7 +5,7 @@
 import type { Generated } from 'kysely';
 
 export interface Database {
-  /** key/value facts of this installation: `installation_id`, `identity_epoch`, `learnt_host`, `setup_token_hash`, … */
+  /** key/value facts of this installation: `installation_id`, `identity_epoch`, `identity_former`, `learnt_host`, `setup_token_hash`, … */
   installation: { key: string; value: string };
   /** data keys, each sealed by the key derived from the secret key */
   data_key: { id: string; sealed: string; created: number };

@@ -54,11 +54,28 @@ describe('identity events', () => {
     assert.equal(live.snapshot(), undefined);
     live.apply({ epoch: 'a', snapshot: false, n: 2, events: [event(1), event(2, 50)] }, 40);
     live.apply({ epoch: 'a', snapshot: false, n: 3, events: [event(3)] }, 60);
-    assert.deepEqual(live.snapshot(), { epoch: 'a', snapshot: true, n: 3, events: [event(1), event(3)] });
+    assert.deepEqual(live.snapshot(), { epoch: 'a', snapshot: true, former: [], n: 3, events: [event(1), event(3)] });
     live.apply({ epoch: 'a', snapshot: true, n: 5, events: [event(5)] }, 60);
     assert.deepEqual(live.snapshot()!.events, [event(5)]);
     live.apply({ epoch: 'b', snapshot: false, n: 1, events: [] }, 60);
     assert.deepEqual(live.cursor, { epoch: 'b', n: 1 });
+    assert.deepEqual(live.snapshot()!.events, []);
+  });
+
+  it('keeps what it knows when a server that was started again goes on from there', () => {
+    const live = new LiveEvents();
+    live.apply({ epoch: 'a', snapshot: false, n: 2, events: [event(2)] }, 40);
+    const former = [{ epoch: 'a', n: 3 }];
+    live.apply({ epoch: 'b', snapshot: false, former, n: 4, events: [event(3), event(4)] }, 60);
+    live.apply({ epoch: 'b', snapshot: false, n: 5, events: [] }, 60);
+    assert.deepEqual(live.snapshot(), {
+      epoch: 'b',
+      snapshot: true,
+      former,
+      n: 5,
+      events: [2, 3, 4].map((n) => event(n)),
+    });
+    live.apply({ epoch: 'c', snapshot: false, former: [{ epoch: 'x', n: 9 }], n: 1, events: [] }, 60);
     assert.deepEqual(live.snapshot()!.events, []);
   });
 
@@ -69,6 +86,9 @@ describe('identity events', () => {
       assert.equal(readBatch(bad), undefined);
     }
     assert.equal(readBatch({ epoch: 'a', n: 1, events: [{ kind: 'everybody' }] }), undefined);
+    const former = [{ epoch: 'z', n: 7 }, { epoch: 'y' }, 'x'];
+    assert.deepEqual(readBatch({ ...batch, former })!.former, [{ epoch: 'z', n: 7 }]);
+    assert.deepEqual(readBatch({ ...batch, former: 'all' })!.former, undefined);
   });
 });
 
@@ -345,7 +365,7 @@ describe('Control', () => {
     sockets[0]!.send('not json');
     await until(() => seen.ended.length === 2, 'ends');
     assert.deepEqual(seen.ended, ['gone', 'gone3']);
-    assert.deepEqual(made.events, { epoch: 'e', snapshot: true, n: 3, events: [event(3)] });
+    assert.deepEqual(made.events, { epoch: 'e', snapshot: true, former: [], n: 3, events: [event(3)] });
 
     made.signOut({ provider: 1, sid: 's', uid: 'u' });
     await until(

@@ -1,3 +1,4 @@
+import { goesOn } from '../../contract/extension.ts';
 import type { Cursor, IdentityEvent, IdentityEventBatch } from '../../contract/extension.ts';
 
 /**
@@ -6,6 +7,7 @@ import type { Cursor, IdentityEvent, IdentityEventBatch } from '../../contract/e
  */
 export class LiveEvents {
   #epoch = '';
+  #former: readonly Cursor[] = [];
   #n = 0;
   #events = new Map<number, IdentityEvent>();
 
@@ -15,7 +17,8 @@ export class LiveEvents {
 
   /** @param now epoch ms: entries that may be forgotten are */
   apply(batch: IdentityEventBatch, now: number): void {
-    if (batch.snapshot || batch.epoch !== this.#epoch) this.#events = new Map();
+    if (batch.snapshot || !goesOn(batch, this.#epoch)) this.#events = new Map();
+    if (batch.former !== undefined || batch.epoch !== this.#epoch) this.#former = batch.former ?? [];
     this.#epoch = batch.epoch;
     this.#n = batch.n;
     for (const event of batch.events) this.#events.set(event.n, event);
@@ -25,7 +28,8 @@ export class LiveEvents {
   /** Everything at once; `undefined` while no server told of any log. */
   snapshot(): IdentityEventBatch | undefined {
     if (this.#epoch === '') return undefined;
-    return { epoch: this.#epoch, snapshot: true, n: this.#n, events: [...this.#events.values()] };
+    const events = [...this.#events.values()];
+    return { epoch: this.#epoch, snapshot: true, former: [...this.#former], n: this.#n, events };
   }
 }
 
@@ -34,11 +38,17 @@ export class LiveEvents {
  *   makes every older session ask the server again: it may have been a revocation.
  */
 export function readBatch(args: Readonly<Record<string, unknown>>): IdentityEventBatch | undefined {
-  const { epoch, snapshot, n, events } = args;
+  const { epoch, snapshot, former, n, events } = args;
   if (typeof epoch !== 'string' || epoch === '' || typeof n !== 'number' || !Array.isArray(events)) return undefined;
   const read = events.map(readEvent);
   if (!read.every((event) => event !== undefined)) return undefined;
-  return { epoch, snapshot: snapshot === true, n, events: read };
+  const ends = Array.isArray(former) ? { former: former.filter(isCursor) } : {};
+  return { epoch, snapshot: snapshot === true, ...ends, n, events: read };
+}
+
+function isCursor(value: unknown): value is Cursor {
+  if (typeof value !== 'object' || value === null || !('epoch' in value) || !('n' in value)) return false;
+  return typeof value.epoch === 'string' && typeof value.n === 'number';
 }
 
 function readEvent(value: unknown): IdentityEvent | undefined {
