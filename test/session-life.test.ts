@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { SealedFile } from '../src/supervise/control/sealed-file.ts';
+import type { KeptSignOut } from '../src/supervise/control/sign-outs.ts';
 import { trace } from './harness/client.ts';
 import type { Client } from './harness/client.ts';
 import { hasPasswordField } from './harness/forms.ts';
@@ -102,6 +105,11 @@ describe('the life of a session', () => {
       assert.equal(out.status, 302, trace(out));
       await eventually('over', 5_000, async () => {
         assert.deepEqual(await statuses(thief, 'wiki'), new Set([401]));
+      });
+      // workers know before the disk does
+      const kept = new SealedFile<KeptSignOut[]>(path.join(scene.gatehouse.data, 'outpost'), 'sign-outs.jwe');
+      await eventually('kept', 10_000, async () => {
+        assert.ok((await kept.read())?.some(({ told }) => !told));
       });
       // nobody tells the server before everything dies
       scene.gatehouse.kill('supervisor');
