@@ -42,7 +42,8 @@ function likeness(answer: Answer, username: string): string {
   return `${answer.status}\n${head.join('\n')}\n${clean(answer.text)}`;
 }
 
-const median = (numbers: number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? 0;
+/** Whatever else the machine does only adds to the time of an answer. */
+const fastest = (times: readonly number[]) => Math.min(...times);
 
 export const cases: Case[] = [
   {
@@ -89,7 +90,7 @@ export const cases: Case[] = [
         times.known.push((await attempt(env, `127.0.1.${i + 1}`, known.username, 'wrong')).took);
         times.unknown.push((await attempt(env, `127.0.2.${i + 1}`, `nobody${marker()}`, 'wrong')).took);
       }
-      const [known, unknown] = [median(times.known), median(times.unknown)];
+      const [known, unknown] = [fastest(times.known), fastest(times.unknown)];
       // a password hash is some 30 ms; leaving it out would make a factor of five and more
       assert.ok(
         unknown > known * 0.45 && known > unknown * 0.45,
