@@ -145,6 +145,8 @@ class Listening {
         },
         onSessionEnd: () => undefined,
         onLink: () => undefined,
+        onAskable: () => undefined,
+        onUnfollowed: () => undefined,
         onWaiting: () => undefined,
       },
     });

@@ -5,7 +5,10 @@ export interface BackChannel {
    * whatever the host). Calls below {@link apiBase} get the outpost's own token.
    */
   readonly fetch: typeof fetch;
-  /** whether the control link is up; while it is not, refreshing and renewing sessions is not tried */
+  /**
+   * whether the server can be asked: the control link is up, or calls are answered without it. While it cannot,
+   * refreshing and renewing sessions is not tried
+   */
   readonly up: boolean;
   /** address of the REST API, ends with `/api/v3/` */
   readonly apiBase: string;

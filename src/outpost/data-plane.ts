@@ -159,6 +159,15 @@ export class DataPlane {
   }
 
   /**
+   * No events come: sessions issued before must be asked about.
+   * @param at epoch ms; undefined = events come
+   */
+  unfollowed(at: number | undefined): void {
+    this.#services.revocations.unfollowed(at);
+    this.#services.openAnswers.check();
+  }
+
+  /**
    * The published instruction that a server session is over.
    * @param at when it came, epoch ms
    * @param until when no session of it can be left, epoch ms

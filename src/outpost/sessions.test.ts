@@ -155,6 +155,57 @@ describe('sessions', () => {
     assert.equal(await check(), 401);
   });
 
+  it('are asked about when no events come, each once, and are over when the server says so', async () => {
+    let asks = 0;
+    outpost.server.refresh = async () => ({
+      result: 'token',
+      access_token: (asks++, await outpost.server.sign('client-1', 'app', ALICE)),
+      gatehouse: { cursor: { epoch: 'e1', n: 10 }, headers: [] },
+    });
+    outpost.pass(5);
+    const since = () => outpost.server.now();
+    outpost.plane.unfollowed(since());
+    for (let i = 0; i < 3; i++) assert.equal(await check(), 200);
+    assert.equal(asks, 1, 'asked about once');
+    outpost.pass(15);
+    outpost.plane.unfollowed(since());
+    outpost.server.refresh = () => ({ result: 'ended' });
+    assert.equal(await check(), 401);
+  });
+
+  it('are good for five minutes when no events come and nobody can be asked', async () => {
+    outpost.channel.up = false;
+    outpost.pass(5);
+    for (let s = 0; s < 290; s += 29, outpost.pass(29)) {
+      outpost.plane.unfollowed(outpost.server.now());
+      assert.equal(await check(), 200);
+    }
+    outpost.pass(20);
+    assert.equal(await check(), 403);
+    outpost.plane.unfollowed(undefined);
+    assert.equal(await check(), 200, 'events come again, and say nothing of this one');
+  });
+
+  it('that are signed out while fresh claims are under way are over', async () => {
+    const report = { provider: 1, sid: ALICE.sid, uid: ALICE.sub };
+    outpost.plane.configure((await import('./data-plane.test-helper.ts')).outpostInstance(), [
+      providerConfig({ gatehouse: { ...providerConfig().gatehouse!, sign_out: 'application' } }),
+    ]);
+    outpost.server.refresh = async () => {
+      outpost.pass(1);
+      outpost.plane.signOut(report, outpost.server.now());
+      outpost.pass(1);
+      return {
+        result: 'token',
+        access_token: await outpost.server.sign('client-1', 'app', ALICE),
+        gatehouse: { cursor: { epoch: 'e1', n: 50 }, headers: [] },
+      };
+    };
+    outpost.plane.applyEvents(batch(event(50, { kind: 'user-changed', uid: ALICE.sub, effect: 'refresh' })));
+    assert.equal(await check(), 401);
+    assert.equal(await check(), 401);
+  });
+
   it('are denied with a page when access was taken away, and open again when it is given back', async () => {
     outpost.server.refresh = () => ({ result: 'denied', reason: 'not-bound' });
     outpost.plane.applyEvents(batch(event(50, { kind: 'provider-changed', provider: 1 })));

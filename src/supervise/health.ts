@@ -1,5 +1,6 @@
 /** How an outpost is, in words. */
 import type { Health } from '../contract/health.ts';
+import type { Reach } from './control/following.ts';
 
 /** While nothing is open yet. */
 export const STARTING: Health = {
@@ -15,7 +16,7 @@ export const STARTING: Health = {
  * @param waitingFor why the server does not answer, as a sentence, when that is known
  */
 export function healthSentence(
-  { connected, configured, serving }: Pick<Health, 'connected' | 'configured' | 'serving'>,
+  { reach, configured, serving }: Pick<Health, 'configured' | 'serving'> & { reach: Reach },
   leaving: boolean,
   waitingFor: string | undefined,
 ): string {
@@ -23,8 +24,16 @@ export function healthSentence(
   if (!serving) return 'It is starting: its ports are not open yet.';
   const why = waitingFor === undefined ? '' : ` ${waitingFor}`;
   if (!configured) return `It is waiting for its configuration and serves nobody yet.${why}`;
-  if (connected) return 'It is connected to the identity server, configured, and serving.';
-  return `It is configured and serving, without the identity server: whoever is signed in notices nothing, nobody can sign in.${why}`;
+  switch (reach) {
+    case 'connected':
+      return 'It is connected to the identity server, configured, and serving.';
+    case 'answers':
+      return `It is configured and serving. The identity server answers, but no events come from it: every session is asked about, again and again.${why}`;
+    case 'refused':
+      return `It is configured and serving, but the identity server refuses it: whoever is signed in is let in for five minutes more, a new login too.${why}`;
+    case 'away':
+      return `It is configured and serving, without the identity server: whoever is signed in notices nothing, nobody can sign in.${why}`;
+  }
 }
 
 /** For the terminal, when the connection is there. */

@@ -53,7 +53,10 @@ export type ToWorker =
   /** an official server ended this session (instructions 3 and 4) */
   | { kind: 'session-ended'; end: SessionEnd }
   | { kind: 'signed-out'; signOut: LocalSignOut }
-  | { kind: 'link'; up: boolean }
+  /** whether the server can be asked */
+  | { kind: 'askable'; askable: boolean }
+  /** no events come: sessions issued before `at` (epoch ms) must ask; without it events come again */
+  | { kind: 'unfollowed'; at?: number | undefined }
   | { kind: 'measure'; id: number }
   /** the ping says from now on that nobody should be sent here */
   | { kind: 'leaving' }

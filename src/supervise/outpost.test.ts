@@ -80,7 +80,7 @@ describe('an outpost that starts again', () => {
         { kind: 'session-ended', end: { sid: 'ended', at: 4, until } },
         { kind: 'signed-out', signOut: { report: kept.report, at: kept.at } },
         { kind: 'configure', outpost: OUTPOST, providers: [], certificates: {} },
-        { kind: 'link', up: false },
+        { kind: 'askable', askable: false },
       ]);
     }
   });

@@ -125,11 +125,12 @@ export class Outpost {
 
   /** How it is; spoken of on the listener for metrics. */
   health(): Health {
-    const connected = this.control?.up ?? false;
+    const reach = this.control?.reach ?? 'away';
+    const connected = reach === 'connected';
     const configured = this.control === undefined || this.control.configuration !== undefined;
     const serving = this.workers.listening && !this.#leaving;
     const ready = serving && configured;
-    const sentence = healthSentence({ connected, configured, serving }, this.#leaving, this.control?.waitingFor);
+    const sentence = healthSentence({ reach, configured, serving }, this.#leaving, this.control?.waitingFor);
     return { ready, connected, configured, serving, sentence };
   }
 
@@ -158,12 +159,13 @@ export class Outpost {
     if (!this.control)
       return [...messages, { kind: 'configure', outpost: NO_OUTPOST, providers: [], certificates: {} }];
     // what ended sessions comes first: without a configuration a worker lets nobody in
-    const { events, configuration, signOuts, sessionEnds } = this.control;
+    const { events, askedSince, configuration, signOuts, sessionEnds } = this.control;
     if (events) messages.push({ kind: 'events', batch: events });
+    if (askedSince !== undefined) messages.push({ kind: 'unfollowed', at: askedSince });
     for (const end of sessionEnds) messages.push({ kind: 'session-ended', end });
     for (const signOut of signOuts.live()) messages.push({ kind: 'signed-out', signOut });
     if (configuration) messages.push({ kind: 'configure', ...configuration });
-    messages.push({ kind: 'link', up: this.control.up });
+    messages.push({ kind: 'askable', askable: this.control.askable });
     if (this.#leaving) messages.push({ kind: 'leaving' });
     return messages;
   }
@@ -186,12 +188,13 @@ export class Outpost {
         onEvents: (batch) => this.#tell({ kind: 'events', batch }),
         onSessionEnd: (end) => this.#tell({ kind: 'session-ended', end }),
         onLink: (up) => {
-          this.#tell({ kind: 'link', up });
           const { outpost, providers } = control.configuration ?? {};
           if (outpost !== undefined) this.#gauges.connection(outpost.name, control.instance, up);
           if (up) this.#say?.(connectedSentence(server.base, outpost?.name, providers?.length ?? 0));
           else this.#say?.('The connection to the identity server is lost. Whoever is signed in notices nothing.');
         },
+        onAskable: (askable) => this.#tell({ kind: 'askable', askable }),
+        onUnfollowed: (at) => this.#tell({ kind: 'unfollowed', at }),
         onWaiting: (sentence) => {
           this.#log.warn(sentence);
           this.#say?.(`waiting for the identity server: ${sentence}`);

@@ -54,9 +54,10 @@ export function planeMaker(log: Logger): MakePlane {
       applyEvents: (batch) => plane.applyEvents(batch),
       endedByPublishedInstruction: (sid) => plane.endedByPublishedInstruction(sid),
       signOut: (report, at) => plane.signOut(report, at),
-      setLink: (now) => {
+      setAskable: (now) => {
         up = now;
       },
+      unfollowed: (at) => plane.unfollowed(at),
       leave: () => plane.leave(),
       trusts: (address) => plane.trusts(address),
       handle: (req, res) => plane.handle(req, res),

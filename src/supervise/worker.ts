@@ -22,7 +22,8 @@ export interface Plane {
   /** @param at epoch ms, here and below */
   endedByPublishedInstruction(sid: string, at: number, until: number): void;
   signOut(report: SignOutReport, at: number): void;
-  setLink(up: boolean): void;
+  setAskable(askable: boolean): void;
+  unfollowed(at: number | undefined): void;
   /** its ping says that nobody should be sent here */
   leave(): void;
   /** whether a peer of this address may say whom it speaks for */
@@ -131,8 +132,10 @@ export function runWorker(channel: Channel<FromWorker, ToWorker>, makePlane: Mak
       case 'signed-out':
         if (early) return void early.push(message.signOut);
         return plane?.signOut(message.signOut.report, message.signOut.at);
-      case 'link':
-        return plane?.setLink(message.up);
+      case 'askable':
+        return plane?.setAskable(message.askable);
+      case 'unfollowed':
+        return plane?.unfollowed(message.at);
       case 'leaving':
         return plane?.leave();
       case 'measure':

@@ -100,7 +100,7 @@ export class Refresher {
     const asked = { version: revocations.version, at: this.#options.now() };
     let outcome: Outcome;
     try {
-      outcome = await this.#ask(live);
+      outcome = await this.#ask(live, asked.at);
     } catch (error) {
       const why = error instanceof CodedError ? { code: error.code, detail: error.detail } : { detail: String(error) };
       log.warn({ provider: live.site.pk, ...why }, 'claims of a session could not be refreshed');
@@ -121,8 +121,9 @@ export class Refresher {
     return { kind: 'person', reason: 'session-refreshed', live, setCookies: sealed?.setCookies ?? [] };
   }
 
-  async #ask(live: LiveSession): Promise<Outcome> {
-    const { backChannel, verifier, now } = this.#options;
+  /** @param at when it is asked, epoch ms: an end that is heard of while the server answers concerns what it answers */
+  async #ask(live: LiveSession, at: number): Promise<Outcome> {
+    const { backChannel, verifier } = this.#options;
     const { site, session } = live;
     const body: RefreshRequest = {
       provider: site.pk,
@@ -149,7 +150,7 @@ export class Refresher {
     if (answer.result === 'denied') return { kind: 'denied', reason: String(answer.reason ?? '') };
     if (answer.result !== 'token') throw new Error('the server gave an answer that is not known');
     const payload = await verifier.verify(site, answer.access_token);
-    const fresh = newSession(site, answer.access_token, payload, answer.gatehouse, now());
+    const fresh = newSession(site, answer.access_token, payload, answer.gatehouse, at);
     if (fresh.claims.sub !== session.claims.sub || fresh.claims.sid !== session.claims.sid) {
       throw new Error('the server gave the claims of somebody else');
     }

@@ -49,6 +49,17 @@ export class Revocations {
   /** `provider sid` */
   readonly #signedOut = new Map<string, Ended>();
   #prunedAt = 0;
+  /** epoch ms: sessions issued before must ask, whatever events say; 0 = events come */
+  #askedSince = 0;
+
+  /**
+   * No events come although the server can be asked, or none ever came: what was issued before must ask again.
+   * @param at epoch ms; undefined = events come (again)
+   */
+  unfollowed(at: number | undefined): void {
+    this.#askedSince = at ?? 0;
+    this.version++;
+  }
 
   /** Applies a batch; a snapshot replaces everything learnt from earlier ones. */
   apply(batch: IdentityEventBatch, now: number): void {
@@ -118,7 +129,8 @@ export class Revocations {
     if (end !== undefined && (session.cursor.epoch !== '' || session.issuedAt <= end.at)) return 'ended';
     const out = this.#signedOut.get(signedOutKey(session.provider, sid, sub));
     if (out !== undefined && session.issuedAt <= out.at) return 'ended';
-    if (this.#epoch === undefined) return 'live';
+    const unasked = session.issuedAt < this.#askedSince;
+    if (this.#epoch === undefined) return unasked ? 'stale' : 'live';
 
     const logins = [
       sid === '' ? undefined : this.#sessions.get(sid),
@@ -135,7 +147,8 @@ export class Revocations {
     // A number that cannot be compared must ask. It is mostly from a server that was started again and whose log is not
     // followed yet: whoever signs in there after a denial must not be sent to and fro, so the number counts that far.
     if (denied(others, n ?? session.cursor.n)) return 'ended';
-    return n === undefined || [...logins, ...others].some((m) => m !== undefined && m.refresh > n) ? 'stale' : 'live';
+    if (n === undefined || unasked) return 'stale';
+    return [...logins, ...others].some((m) => m !== undefined && m.refresh > n) ? 'stale' : 'live';
   }
 
   /**

@@ -264,7 +264,12 @@ describe('Control', () => {
 
   /** An identity server, as far as outposts see it; ours unless said. */
   async function server(port = 0, ours = true) {
-    const state = { names: ['p1'], requests: [] as { url: string; auth: string; extension: string; body: string }[] };
+    const state = {
+      names: ['p1'],
+      refuses: false,
+      upgrades: true,
+      requests: [] as { url: string; auth: string; extension: string; body: string }[],
+    };
     const sockets: WebSocket[] = [];
     const hellos: Record<string, unknown>[] = [];
     const http = createServer((req, res) => {
@@ -274,6 +279,7 @@ describe('Control', () => {
         .on('end', () => {
           const { authorization = '', 'x-gatehouse-extension': extension = '' } = req.headers;
           state.requests.push({ url: req.url!, auth: authorization, extension: String(extension), body });
+          if (state.refuses) return res.writeHead(403).end('{}');
           res.setHeader('content-type', 'application/json');
           const providers = state.names.map((name, i) => ({ ...provider(i + 1), name }));
           if (req.url === '/api/v3/root/config/') {
@@ -286,9 +292,10 @@ describe('Control', () => {
           else if (req.url!.startsWith('/api/v3/outposts/proxy/')) {
             res.end(JSON.stringify(page(providers)));
           } else res.writeHead(ours ? 200 : 404).end('{}');
+          return undefined;
         });
     });
-    const hub = new WebSocketServer({ server: http });
+    const hub = new WebSocketServer({ server: http, verifyClient: () => state.upgrades && !state.refuses });
     hub.on('connection', (socket, req) => {
       sockets.push(socket);
       state.requests.push({ url: req.url!, auth: req.headers.authorization!, extension: '', body: '' });
@@ -312,6 +319,8 @@ describe('Control', () => {
       events: [] as IdentityEventBatch[],
       ended: [] as string[],
       link: [] as boolean[],
+      askable: [] as boolean[],
+      unfollowed: [] as (number | undefined)[],
       waiting: [] as string[],
     };
     const listener: ControlListener = {
@@ -322,6 +331,8 @@ describe('Control', () => {
       onEvents: (batch) => void seen.events.push(batch),
       onSessionEnd: ({ sid }) => void seen.ended.push(sid),
       onLink: (up) => void seen.link.push(up),
+      onAskable: (askable) => void seen.askable.push(askable),
+      onUnfollowed: (at) => void seen.unfollowed.push(at),
       onWaiting: (sentence) => void seen.waiting.push(sentence),
     };
     const options: BackChannelOptions = { base: `http://127.0.0.1:${port}/`, token: 'tok', verifyTls: true };
@@ -331,6 +342,7 @@ describe('Control', () => {
       listener,
       log,
       certificates: true,
+      times: { tryMs: 100, askMs: 200 },
     });
     running.push(() => made.close());
     return { made, seen };
@@ -427,6 +439,51 @@ describe('Control', () => {
       () => two.state.requests.some(({ body }) => body.includes('while-away')),
       'told what happened meanwhile',
     );
+  });
+
+  const snapshot = JSON.stringify({ instruction: 1001, args: { epoch: 'e', snapshot: true, n: 3, events: [] } });
+  const before = (seen: { unfollowed: (number | undefined)[] }) => seen.unfollowed.at(-1) ?? 0;
+
+  it('asks about sessions while calls are answered and no events come, until they do', async () => {
+    const { state, sockets, port } = await server();
+    state.upgrades = false;
+    const { made, seen } = control(port, 'no-upgrade');
+    made.start();
+    await until(() => seen.unfollowed.length > 2, 'again and again');
+    assert.ok(before(seen) > seen.unfollowed[0]!);
+    assert.deepEqual([made.reach, made.askable, seen.askable], ['answers', true, [true]]);
+    const again = seen.waiting.filter((sentence, i) => sentence === seen.waiting[i - 1]);
+    assert.deepEqual(again, [], 'told once for each reason');
+    state.upgrades = true;
+    await until(() => seen.link.at(-1) === true && sockets.length > 0, 'link');
+    for (const socket of sockets) socket.send(snapshot);
+    await until(() => made.askedSince === undefined, 'events');
+    assert.equal(seen.unfollowed.at(-1), undefined);
+  });
+
+  it('asks about sessions at once when its token is refused, and never while the server is away', async () => {
+    const { state, sockets, port, close } = await server();
+    const { made, seen } = control(port, 'refused');
+    made.start();
+    await until(() => seen.link.at(-1) === true && sockets.length > 0, 'link');
+    sockets[0]!.send(snapshot);
+    await until(() => seen.events.length === 1 && made.askedSince === undefined, 'events');
+    state.refuses = true;
+    sockets[0]!.terminate();
+    await until(() => made.reach === 'refused', 'refused');
+    assert.ok(made.askedSince! > 0);
+    assert.equal(before(seen), made.askedSince);
+    assert.deepEqual([made.askable, seen.askable.at(-1)], [false, false]);
+    state.refuses = false;
+    await until(() => made.up, 'taken again');
+    for (const socket of sockets) socket.send(snapshot);
+    await until(() => made.askedSince === undefined, 'events again');
+    const told = seen.unfollowed.length;
+    await close();
+    await until(() => made.reach === 'away' && seen.waiting.length > 0, 'away');
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    assert.equal(seen.unfollowed.length, told);
+    assert.equal(made.reach, 'away');
   });
 
   it('starts from its last good copy when no server is there, but never from that of another server', async () => {

@@ -14,6 +14,9 @@ import { differenceOf, namedBy } from './configuration-change.ts';
 import type { ConfigurationChange } from './configuration-change.ts';
 import { ConfigurationSource } from './configuration-source.ts';
 import { ControlLink } from './link.ts';
+import { Following, FOLLOWING_TIMES } from './following.ts';
+import type { FollowingTimes, Reach } from './following.ts';
+import { KeptState } from './kept-state.ts';
 import { LiveEvents } from './live-events.ts';
 import { ProblemReports } from './problem-reports.ts';
 import { reportProblem, reportSignOut } from './rest.ts';
@@ -31,23 +34,12 @@ export interface ControlListener {
   onEvents(batch: IdentityEventBatch): void;
   onSessionEnd(end: SessionEnd): void;
   onLink(up: boolean): void;
+  /** whether the server can be asked about sessions */
+  onAskable(askable: boolean): void;
+  /** sessions issued before (epoch ms) must be asked about; undefined = events say which */
+  onUnfollowed(at: number | undefined): void;
   /** the server cannot be asked: why, and what to do; told once for each reason */
   onWaiting(sentence: string): void;
-}
-
-/** What outlives this process: enough to serve everybody who is signed in while the server is away. */
-interface LastKnownGood {
-  /** where it came from: the copy of another server's configuration is never used */
-  base: string;
-  configuration: Configuration;
-  events?: IdentityEventBatch;
-}
-
-/** Beside it, as it changes far more often. */
-interface KeptEvents {
-  base: string;
-  events: IdentityEventBatch | undefined;
-  ends: SessionEnd[];
 }
 
 export interface ControlOptions {
@@ -58,6 +50,7 @@ export interface ControlOptions {
   log: Logger;
   /** whether the certificates of the providers are wanted */
   certificates: boolean;
+  times?: FollowingTimes;
 }
 
 /** Without the provider's own number, seconds: longer than any session should live. */
@@ -73,16 +66,19 @@ export class Control {
   readonly problems: ProblemReports;
   readonly #options: ControlOptions;
   readonly #backChannel: OpenBackChannel;
-  readonly #file: SealedFile<LastKnownGood>;
-  readonly #eventsFile: SealedFile<KeptEvents>;
+  readonly #kept: KeptState;
+  readonly #following: Following;
+  readonly #times: FollowingTimes;
   readonly #source: ConfigurationSource;
   readonly #events = new LiveEvents();
   readonly #ends = new SessionEnds();
   readonly #backoff = new Backoff(FIRST_PAUSE_MS, MAX_PAUSE_MS);
   #configuration: Configuration | undefined;
   #link: ControlLink | undefined;
-  #up = false;
   #waitingFor: string | undefined;
+  /** why there is no link, as long as that is so */
+  #noLink: string | undefined;
+  #wasAskable = false;
   #refreshing: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
@@ -93,15 +89,19 @@ export class Control {
     this.#options = options;
     const folder = options.dataFolder === undefined ? undefined : path.join(options.dataFolder, 'outpost');
     this.#backChannel = openBackChannel(options.server);
-    this.#file = new SealedFile(folder, 'last-known-good.jwe');
-    this.#eventsFile = new SealedFile(folder, 'identity-events.jwe');
+    this.#times = options.times ?? FOLLOWING_TIMES;
+    this.#following = new Following(Date.now(), this.#times);
+    const events = () => ({ events: this.events, ends: this.sessionEnds });
+    this.#kept = new KeptState({ folder, base: options.server.base, events, log: options.log });
     this.#source = new ConfigurationSource(this.#backChannel.fetch, (problem) =>
       options.log.error({ problem }, 'a provider cannot be read'),
     );
     // to any other server the browser goes itself
     const tell = async (report: SignOutReport) =>
       !(await this.#source.speaks()) || reportSignOut(this.#backChannel.fetch, report);
-    this.signOuts = new SignOuts(new SealedFile(folder, 'sign-outs.jwe'), tell, options.log);
+    this.signOuts = new SignOuts(new SealedFile(folder, 'sign-outs.jwe'), tell, options.log, (kept) => {
+      void this.#kept.signOuts(kept);
+    });
     this.problems = new ProblemReports((problem) => reportProblem(this.#backChannel.fetch, problem), options.log);
   }
 
@@ -111,7 +111,21 @@ export class Control {
   }
 
   get up(): boolean {
-    return this.#up;
+    return this.#following.up;
+  }
+
+  get reach(): Reach {
+    return this.#following.reach;
+  }
+
+  /** Whether the server can be asked about sessions. */
+  get askable(): boolean {
+    return this.#following.askable;
+  }
+
+  /** Sessions issued before (epoch ms) must be asked about; undefined = events say which. */
+  get askedSince(): number | undefined {
+    return this.#following.askedSince;
   }
 
   /** Why the server does not answer, as a sentence for a person. */
@@ -131,20 +145,19 @@ export class Control {
 
   /** Takes the sign-outs and the last good copy that an earlier run kept, if there are any. */
   async load(): Promise<void> {
-    await this.signOuts.load(Date.now());
-    const copy = await this.#file.read();
-    const kept = await this.#eventsFile.read();
-    const { server, listener } = this.#options;
-    if (copy?.base !== server.base) return;
-    // a copy of an earlier version has no certificates, and holds the events itself
-    const own = kept?.base === server.base ? kept : { events: copy.events, ends: [] };
-    this.#ends.load(own.ends);
-    const { events } = own;
+    const signOutsOpen = await this.signOuts.load(Date.now());
+    const kept = await this.#kept.load(signOutsOpen);
+    if (!signOutsOpen) this.signOuts.save(); // the copy they belonged to is gone
+    if (kept === undefined) return;
+    const { events, ends, configuration } = kept;
+    const { listener } = this.#options;
+    this.#ends.load(ends);
     if (events) {
       this.#events.apply(events, Date.now());
       listener.onEvents(events);
-    }
-    this.#configuration = { ...copy.configuration, certificates: copy.configuration.certificates ?? {} };
+    } else if (configuration.providers.some(isOurs)) this.#knowNone();
+    // a copy of an earlier version has no certificates
+    this.#configuration = { ...configuration, certificates: configuration.certificates ?? {} };
     listener.onConfiguration(this.#configuration, 'everything');
   }
 
@@ -199,19 +212,62 @@ export class Control {
       const next = { outpost, providers, certificates: await this.#certificates(providers, told) };
       if (this.#closed) return;
       this.#backoff.reset();
-      this.#waitingFor = undefined;
+      if (this.#waitingFor !== this.#noLink) this.#waitingFor = undefined;
       this.#configuration = next;
+      this.#noteCall();
       const change = before ? differenceOf(before, next) : 'everything';
       this.#options.listener.onConfiguration(next, change);
-      if (change !== undefined) this.#save();
+      if (change !== undefined || !this.#kept.complete) void this.#kept.keepConfiguration(next);
       if (!this.#link) this.#link = this.#openLink(outpost.pk);
-      else if (!this.#up) this.#link.wake();
-      this.#schedule(refreshInterval(outpost.refresh_interval_s));
+      else if (!this.up) this.#link.wake();
+      this.#scheduleNext();
     } catch (error) {
       if (this.#closed) return;
       this.#explain(error);
+      this.#noteCall(error);
       this.#schedule(this.#backoff.next());
     }
+  }
+
+  /** Whether the server tells of sessions in numbered events: known from itself, or from the copy. */
+  get #isOurs(): boolean {
+    return this.#source.ours || (this.#configuration?.providers.some(isOurs) ?? false);
+  }
+
+  /**
+   * A call was answered, or failed: our own server may have to be asked about sessions. Said before any configuration,
+   * which lets people in.
+   */
+  #noteCall(error?: unknown): void {
+    if (!this.#isOurs) return;
+    const now = Date.now();
+    const before = this.askedSince;
+    const again = error === undefined ? this.#following.answered(now) : this.#following.failed(error, now);
+    if (again) {
+      const text = 'no events come from the identity server: each session is asked about';
+      this.#options.log[before === undefined ? 'warn' : 'debug'](text);
+      this.#options.listener.onUnfollowed(this.askedSince);
+    }
+    if (this.askedSince === undefined && this.events === undefined) this.#knowNone();
+    this.#tellAskable();
+  }
+
+  #knowNone(): void {
+    this.#following.knowsNone(Date.now());
+    this.#options.listener.onUnfollowed(this.askedSince);
+  }
+
+  #tellAskable(): void {
+    const { askable } = this.#following;
+    if (askable === this.#wasAskable) return;
+    this.#wasAskable = askable;
+    this.#options.listener.onAskable(askable);
+  }
+
+  /** When all is well: from our own server nothing may be missed, so without its events it is soon asked again. */
+  #scheduleNext(): void {
+    const ms = refreshInterval(this.#configuration?.outpost.refresh_interval_s ?? 0);
+    this.#schedule(this.#isOurs && !this.#following.heard ? Math.min(ms, this.#times.tryMs) : ms);
   }
 
   /** Says what is in the way of a configuration. Beside the server everything heals by itself, and quickly. */
@@ -282,17 +338,15 @@ export class Control {
         },
         onDown: () => this.#setUp(false),
         onFailed: (error) => {
-          if (!server.socket) this.#wait(explainNoLink(error, server));
+          if (server.socket) return;
+          this.#noLink = explainNoLink(error, server);
+          this.#wait(this.#noLink);
         },
         onUpdate: () => this.#refreshSoon(),
-        onEvents: (batch) => {
-          this.#events.apply(batch, Date.now());
-          listener.onEvents(batch);
-          this.#saveEvents();
-        },
+        onEvents: (batch) => this.#hear(batch),
         onSessionEnd: (sid) => {
           listener.onSessionEnd(this.#ends.add(sid, this.#configuration?.providers ?? [], Date.now()));
-          if (!this.#source.ours) this.#saveEvents(); // ours tells the same as an event, with a number
+          if (!this.#source.ours) void this.#kept.keepEvents(); // ours tells the same as an event, with a number
         },
       },
       log,
@@ -300,28 +354,29 @@ export class Control {
   }
 
   #setUp(up: boolean): void {
-    this.#up = up;
+    this.#following.setUp(up, Date.now());
     this.#waitingFor = undefined;
+    this.#noLink = undefined;
     this.#options.log.info(up ? 'connected to the identity server' : 'the connection to the identity server is lost');
     this.#options.listener.onLink(up);
+    this.#tellAskable();
+    if (!up && this.#isOurs && !this.#refreshing) this.#schedule(this.#times.tryMs);
   }
 
-  #save(): void {
-    if (this.#configuration === undefined) return;
-    this.#keep(this.#file.write({ base: this.#options.server.base, configuration: this.#configuration }));
-  }
-
-  #saveEvents(): void {
-    const { base } = this.#options.server;
-    this.#keep(this.#eventsFile.write({ base, events: this.#events.snapshot(), ends: this.sessionEnds }));
-  }
-
-  #keep(written: Promise<void>): void {
-    written.catch((error: Error) =>
-      this.#options.log.error({ error: error.message }, 'the last good state cannot be kept'),
-    );
+  #hear(batch: IdentityEventBatch): void {
+    const { listener } = this.#options;
+    const first = !this.#following.heard;
+    const asked = this.askedSince !== undefined;
+    this.#events.apply(batch, Date.now());
+    this.#following.hear();
+    listener.onEvents(batch);
+    if (asked) listener.onUnfollowed(undefined);
+    void this.#kept.keepEvents();
+    if (first && this.#backoff.failures === 0 && !this.#refreshing) this.#scheduleNext();
   }
 }
+
+const isOurs = ({ gatehouse }: Configuration['providers'][number]) => gatehouse !== undefined;
 
 /** Seconds of the server to ms: at most 300 s without a number, at least 30 s (spec/outpost.md 16.7). */
 function refreshInterval(seconds: number): number {

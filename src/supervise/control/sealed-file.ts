@@ -17,6 +17,7 @@ export class SealedFile<T> {
   readonly #key: Uint8Array;
   #writing: Promise<void> = Promise.resolve();
   #next: T | undefined;
+  #damaged = false;
 
   /**
    * @param folder is made if need be (0700); undefined = there is none: nothing is kept, and nothing found
@@ -29,8 +30,14 @@ export class SealedFile<T> {
     this.#key = new Uint8Array(hkdfSync('sha256', key, '', `gatehouse file ${name}`, 32));
   }
 
+  /** Whether there was a file at the last {@link read} that did not open. */
+  get damaged(): boolean {
+    return this.#damaged;
+  }
+
   /** @returns the value, or `undefined` when there is none that this key opens */
   async read(): Promise<T | undefined> {
+    this.#damaged = false;
     if (this.#file === undefined) return undefined;
     try {
       const { plaintext } = await compactDecrypt(readFileSync(this.#file, 'utf8'), this.#key, {
@@ -38,7 +45,8 @@ export class SealedFile<T> {
         contentEncryptionAlgorithms: ['A256GCM'],
       });
       return JSON.parse(Buffer.from(plaintext).toString('utf8')) as T;
-    } catch {
+    } catch (error) {
+      this.#damaged = (error as NodeJS.ErrnoException).code !== 'ENOENT';
       return undefined;
     }
   }
@@ -50,6 +58,16 @@ export class SealedFile<T> {
   write(value: T): Promise<void> {
     this.#next = value;
     this.#writing = this.#writing.catch(() => undefined).then(() => this.#flush());
+    return this.#writing;
+  }
+
+  /** Takes the file away, after what is being written; what waits is not written. */
+  remove(): Promise<void> {
+    this.#next = undefined;
+    const file = this.#file;
+    this.#writing = this.#writing
+      .catch(() => undefined)
+      .then(() => (file === undefined ? undefined : rm(file, { force: true })));
     return this.#writing;
   }
 
@@ -66,6 +84,7 @@ export class SealedFile<T> {
       await rename(temporary, this.#file);
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined);
+      this.#next ??= value; // whoever waits behind was promised that it is written
       throw error;
     }
   }

@@ -27,20 +27,32 @@ export class SignOuts {
   readonly #file: SealedFile<KeptSignOut[]>;
   readonly #tell: Tell;
   readonly #log: Logger;
+  readonly #onSaved: (kept: boolean) => void;
   readonly #backoff = new Backoff(1000, 30_000);
   #kept: KeptSignOut[] = [];
   #telling = false;
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(file: SealedFile<KeptSignOut[]>, tell: Tell, log: Logger) {
+  /** @param onSaved told after each attempt to write them, whether they are on disk */
+  constructor(
+    file: SealedFile<KeptSignOut[]>,
+    tell: Tell,
+    log: Logger,
+    onSaved: (kept: boolean) => void = () => undefined,
+  ) {
     this.#file = file;
     this.#tell = tell;
     this.#log = log;
+    this.#onSaved = onSaved;
   }
 
-  /** Reads what an earlier run kept. */
-  async load(now: number): Promise<void> {
+  /**
+   * Reads what an earlier run kept.
+   * @returns false when there are some that cannot be read
+   */
+  async load(now: number): Promise<boolean> {
     this.#kept = ((await this.#file.read()) ?? []).filter((entry) => entry.until > now);
+    return !this.#file.damaged;
   }
 
   /** What workers must know. */
@@ -56,7 +68,7 @@ export class SignOuts {
     const entry = { report, at: now, until: now + lifetime * 1000, told: false };
     this.#kept = this.#kept.filter((kept) => kept.until > now && !(kept.told && sameReport(kept.report, report)));
     this.#kept.push(entry);
-    this.#save();
+    this.save();
     void this.tellAll();
     return { report, at: now };
   }
@@ -104,7 +116,7 @@ export class SignOuts {
       return false;
     }
     entry.told = true;
-    this.#save();
+    this.save();
     return true;
   }
 
@@ -113,10 +125,15 @@ export class SignOuts {
     this.#retry.unref();
   }
 
-  #save(): void {
-    this.#file
-      .write([...this.#kept])
-      .catch((error: Error) => this.#log.error({ error: error.message }, 'sign-outs cannot be kept on disk'));
+  /** Writes them anew. */
+  save(): void {
+    this.#file.write([...this.#kept]).then(
+      () => this.#onSaved(true),
+      (error: Error) => {
+        this.#log.error({ error: error.message }, 'sign-outs cannot be kept on disk');
+        this.#onSaved(false);
+      },
+    );
   }
 }
 
