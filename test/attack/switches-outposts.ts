@@ -34,6 +34,12 @@ export const outpostSwitches: readonly Switch[] = [
     noticed: ['I40'],
   },
   {
+    rule: 'I',
+    title: 'an outpost is believed where it stands in the log',
+    edits: [edit('server/events/identity-log.ts', 'cursor.n <= end', 'end >= 0')],
+    noticed: ['I41'],
+  },
+  {
     rule: 'F',
     title: 'the client secret signs wherever it is offered as well',
     edits: [

@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
+import type { Cursor, IdentityEventBatch } from '../../src/contract/extension.ts';
+import { INSTRUCTION, parseFrame } from '../../src/contract/messages.ts';
 import { Api } from '../harness/api.ts';
 import { Client, trace } from '../harness/client.ts';
 import { OfficialServer } from '../harness/official-server.ts';
 import { StandaloneOutpost } from '../harness/outpost.ts';
-import { eventually } from '../harness/wait.ts';
+import { eventually, within } from '../harness/wait.ts';
 import type { Case } from './support/case.ts';
 import type { Env } from './support/env.ts';
-import { marker } from './support/verify.ts';
+import { MODES } from './support/modes.ts';
+import { allowed, marker } from './support/verify.ts';
 
 interface Elsewhere {
   pk: string;
@@ -42,6 +45,25 @@ async function refused(env: Env, pk: string, authorization: string | undefined, 
   const answer = await link(env, pk, authorization);
   if (typeof answer !== 'number') answer.terminate();
   assert.equal(answer, 403, what);
+}
+
+/** Says at which position of the log of identity events an outpost is. @returns what it is told */
+async function position(env: Env, { pk, token }: Elsewhere, cursor: Cursor): Promise<IdentityEventBatch> {
+  const socket = await link(env, pk, `Bearer ${token}`);
+  assert.ok(typeof socket !== 'number');
+  try {
+    const told = new Promise<IdentityEventBatch>((resolve) => {
+      socket.on('message', (data: Buffer) => {
+        const frame = parseFrame(data.toString());
+        if (frame?.instruction === INSTRUCTION.IDENTITY_EVENTS) resolve(frame.args as unknown as IdentityEventBatch);
+      });
+    });
+    const args = { uuid: 'x', gatehouse: { extension: '1', cursor } };
+    socket.send(JSON.stringify({ instruction: INSTRUCTION.HELLO, args }));
+    return (await within(10_000, told)) ?? assert.fail('no answer to the HELLO');
+  } finally {
+    socket.terminate();
+  }
 }
 
 export const cases: Case[] = [
@@ -119,6 +141,23 @@ export const cases: Case[] = [
       const [code] = (await closed) as [number];
       assert.equal(code, 1008);
       await refused(env, mine.pk, `Bearer ${mine.token}`, 'the former token');
+    },
+  },
+  {
+    id: 'I41',
+    rule: 'I',
+    title: 'an outpost that names a position nobody gave gets everything, and changes nothing for others',
+    async run(env) {
+      const mine = await elsewhere(env);
+      const learnt = await position(env, mine, { epoch: '', n: 0 });
+      assert.equal(learnt.snapshot, true);
+      for (const n of [learnt.n, 1e9, 1e9]) {
+        const answer = await position(env, mine, { epoch: learnt.epoch, n });
+        assert.equal(answer.snapshot, n === 1e9, `at ${n}`);
+        assert.equal(answer.epoch, learnt.epoch, 'the log goes on for everybody');
+      }
+      const { browser } = await env.visitor('one');
+      allowed(await MODES[0]!.knock(env, { path: '/private', who: browser }), 'who signs in afterwards');
     },
   },
   {
