@@ -339,7 +339,7 @@ export class Control {
         onDown: () => this.#setUp(false),
         onFailed: (error) => {
           if (server.socket) return;
-          this.#noLink = explainNoLink(error, server);
+          this.#noLink = explainNoLink(error, server, this.reach === 'answers');
           this.#wait(this.#noLink);
         },
         onUpdate: () => this.#refreshSoon(),

@@ -109,6 +109,10 @@ describe('an identity server that cannot be asked is explained', () => {
     const refusing = await answering((_, res) => res.writeHead(403).end());
     const [refusal] = (await once(new WebSocket(`ws://127.0.0.1:${refusing}/ws/`), 'error')) as [Error];
     assert.match(explainNoLink(refusal, server), /refuses the token/);
+    const cut = await answering((req) => req.socket.destroy());
+    const [reset] = (await once(new WebSocket(`ws://127.0.0.1:${cut}/ws/`), 'error')) as [Error];
+    assert.match(explainNoLink(reset, server, true), /answers, but lets no WebSocket through\. Let/);
+    assert.match(explainNoLink(reset, server), /ends connections without an answer/);
   });
 
   async function tls(names: string[]): Promise<{ secure: number }> {

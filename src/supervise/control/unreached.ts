@@ -60,16 +60,17 @@ export function explainUnreached(error: unknown, server: Pick<BackChannelOptions
 /**
  * The same of the control link.
  * @param error of a WebSocket that was never open
+ * @param answers calls are answered at the same address
  */
-export function explainNoLink(error: Error, server: Pick<BackChannelOptions, 'base'>): string {
+export function explainNoLink(error: Error, server: Pick<BackChannelOptions, 'base'>, answers = false): string {
   const [, answered] = /^Unexpected server response: (\d{3})$/.exec(error.message) ?? [];
   const status = Number(answered);
-  if (answered === undefined) return explainUnreached(error, server);
+  if (answered === undefined && (!answers || codeOf(error) === 'ECONNREFUSED')) return explainUnreached(error, server);
   if ([401, 403, 502, 503, 504].includes(status))
     return explainUnreached(new UnexpectedAnswer('control link', status), server);
   const { host } = new URL(server.base);
   return (
-    `${host} answers, but lets no WebSocket through (${status}). Let the reverse proxy in front of the identity server pass ` +
+    `${host} answers, but lets no WebSocket through${answered === undefined ? '' : ` (${status})`}. Let the reverse proxy in front of the identity server pass ` +
     'on Upgrade and Connection, with HTTP/1.1.'
   );
 }
