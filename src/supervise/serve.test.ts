@@ -3,14 +3,13 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from '../settings/settings.ts';
 import { testSettings } from '../settings/settings.test-helper.ts';
+import { freePort } from '../../test/harness/ports.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-serve-'));
 const helper = fileURLToPath(new URL('./serve.test-helper.ts', import.meta.url));
@@ -21,22 +20,13 @@ afterEach(() => {
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 async function eventually<T>(what: string, check: () => Promise<T> | T): Promise<T> {
-  const end = Date.now() + 15_000;
+  const end = Date.now() + 60_000;
   for (;;) {
     try {
       return await check();
     } catch (error) {
-      if (Date.now() > end) throw new Error(`not within 15 s: ${what}`, { cause: error });
+      if (Date.now() > end) throw new Error(`not within 60 s: ${what}`, { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
   }

@@ -1,6 +1,5 @@
 /** The pages and the OpenID Provider on a real port over a folder of their own, and a small browser, for tests. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fastify from 'fastify';
@@ -19,6 +18,7 @@ import { flowsPlugin } from '../flows/plugin.ts';
 import { createProvider, providerSecrets } from '../proxy-provider/providers.ts';
 import type { ApplicationRow, ProviderRow, UserRow } from '../storage/rows.ts';
 import { oidcPlugin } from './plugin.ts';
+import { freePort } from '../../../test/harness/ports.ts';
 
 export const PASSWORD = 'correct horse battery staple';
 
@@ -78,17 +78,6 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 }
 
 const settings = (data: string, webPath: string): Settings => ({
