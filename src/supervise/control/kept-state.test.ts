@@ -81,15 +81,17 @@ describe('the state that is kept', () => {
   it('is taken away when a sign-out cannot be written, and comes back with it', async () => {
     const { state, folder, file, full, space, log } = kept('sign-outs');
     await state.keepConfiguration(CONFIGURATION);
-    let saved: Promise<void> | undefined;
+    const saving: Promise<void>[] = [];
     const own = new SealedFile<KeptSignOut[]>(folder, 'sign-outs.jwe');
     const never = () => new Promise<boolean>(() => undefined);
-    const signOuts = new SignOuts(own, never, log, (ok) => (saved = state.signOuts(ok)));
+    const signOuts = new SignOuts(own, never, log, (ok) => {
+      saving.push(state.signOuts(ok));
+    });
     const save = async () => {
-      saved = undefined;
+      saving.length = 0;
       signOuts.save();
-      while (saved === undefined) await new Promise((resolve) => setImmediate(resolve));
-      await saved;
+      while (saving.length === 0) await new Promise((resolve) => setImmediate(resolve));
+      await Promise.all(saving);
     };
     signOuts.add({ provider: 1, sid: 's', uid: 'u' }, 3600, Date.now());
     await save();
