@@ -62,6 +62,8 @@ afterEach((t) => {
   if (failed(t)) console.error(ways?.log());
 });
 
+let signedIn: Promise<unknown> = Promise.resolve();
+
 /** A browser at one application, which knows how old its session can be at a given moment. */
 class Visitor {
   readonly #client: Client;
@@ -84,7 +86,14 @@ class Visitor {
     return own.map(({ name, value }) => `${name}=${value}`).join('; ');
   }
 
-  async signIn(): Promise<void> {
+  /** One after the other: of one account so many at once are guesses. */
+  signIn(): Promise<void> {
+    const own = signedIn.then(() => this.#signIn());
+    signedIn = own.catch(() => undefined);
+    return own;
+  }
+
+  async #signIn(): Promise<void> {
     this.#earliest = performance.now();
     const page = await this.#client.enter(`${this.#home}/first`, 'alice', alice.password);
     assert.equal(page.status, 200, trace(page));
