@@ -1,4 +1,4 @@
-/** docs/promises.md names tests; a name that no test has any more would be a promise nobody keeps. */
+/** docs/promises.md names a test for each promise: each of them has to exist. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -214,7 +214,7 @@ describe('many rules', () => {
         return performance.now() - started;
       };
       time(1000);
-      assert.ok(time(8000) < 5000, pattern);
+      assert.ok(Math.min(time(8000), time(8000), time(8000)) < 500, pattern);
     }
   });
 });

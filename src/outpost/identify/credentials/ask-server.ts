@@ -62,6 +62,7 @@ async function signIn(
   address: string,
   { backChannel, verifier, now }: ServerAccess,
 ): Promise<Verdict> {
+  const asked = now(); // an end that is heard of while the server answers concerns what it answers
   const server = serverOf(site);
   const client = clientOf(site);
   const response = await oauth.genericTokenEndpointRequest(
@@ -77,7 +78,7 @@ async function signIn(
   // as published; ours is asked about this token again, and knows access tokens only
   const token = extension === undefined ? (answer.id_token ?? answer.access_token) : answer.access_token;
   const payload = await verifier.verify(site, token);
-  return right(newSession(site, token, payload, extension, now()));
+  return right(newSession(site, token, payload, extension, asked));
 }
 
 /**
@@ -86,6 +87,7 @@ async function signIn(
  * with the claims as they are now; of others the token presented must be this provider's own.
  */
 async function introspect(site: Site, token: string, { backChannel, verifier, now }: ServerAccess): Promise<Verdict> {
+  const asked = now();
   const checks = site.provider.gatehouse === undefined ? 'all' : 'signature';
   const presented = await verifier.verify(site, token, checks).catch((error: unknown) => {
     if (error instanceof CodedError && error.code !== 'login-server-unreachable') return undefined;
@@ -109,7 +111,7 @@ async function introspect(site: Site, token: string, { backChannel, verifier, no
   if (answer.sub !== presented.sub || payload.sub !== presented.sub) {
     throw new Error('the server told about another token than it was asked about');
   }
-  return right(newSession(site, own, payload, extension, now()));
+  return right(newSession(site, own, payload, extension, asked));
 }
 
 /** Also where the server does not say what the session was made from, it was no login that could be repeated. */
