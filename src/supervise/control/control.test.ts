@@ -17,18 +17,11 @@ import { Control } from './control.ts';
 import type { ControlListener } from './control.ts';
 import { LiveEvents, readBatch } from './live-events.ts';
 import { fetchConfiguration } from './rest.ts';
+import { until } from './until.test-helper.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-control-'));
 after(() => rmSync(folder, { recursive: true }));
 const log = pino({ level: 'silent' });
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = Date.now() + 5000;
-  while (!condition()) {
-    if (Date.now() > end) assert.fail(`not within 5 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 describe('Backoff', () => {
   it('doubles up to its limit, with jitter below', () => {

@@ -10,18 +10,11 @@ import { reportSignOut } from './rest.ts';
 import { SealedFile } from './sealed-file.ts';
 import { SignOuts } from './sign-outs.ts';
 import type { KeptSignOut } from './sign-outs.ts';
+import { until } from './until.test-helper.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'gatehouse-control-'));
 after(() => rmSync(folder, { recursive: true }));
 const log = pino({ level: 'silent' });
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const end = Date.now() + 5000;
-  while (!condition()) {
-    if (Date.now() > end) assert.fail(`not within 5 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 describe('SealedFile', () => {
   it('keeps nothing, and finds nothing, where there is no folder', async () => {
