@@ -341,6 +341,17 @@ describe('sessions', () => {
     assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200);
   });
 
+  it('are renewed at the second try when the server went away during the first, before scripts are refused', async () => {
+    outpost.pass(1900);
+    assert.equal((await outpost.browse('/outpost.goauthentik.io/start?rd=/page', navigation)).status, 302);
+    outpost.pass(500);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 401);
+    const again = await outpost.browse('/outpost.goauthentik.io/start?rd=/page', navigation);
+    await outpost.browse(outpost.server.login(again.headers.location ?? ''));
+    outpost.pass(1300);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...xhr })).status, 200);
+  });
+
   it('are not renewed while the control link is down', async () => {
     outpost.pass(1900);
     outpost.channel.up = false;

@@ -18,6 +18,8 @@ const MAX_TARGET = 8192;
  * heads of 4 KiB unless told otherwise (measured). Sealed, 6 kB of what people have in addresses are about 1.5 kB.
  */
 const MAX_STATE = 3000;
+/** of an attempt's id, behind the time */
+const RANDOM_BYTES = 6;
 
 /** What only the browser knows. */
 export interface AttemptSecrets {
@@ -70,7 +72,7 @@ export class Attempts {
     const { target, round, purpose, now } = request;
     if (target.length > MAX_TARGET) return undefined;
     // the time first, so that names sort by age
-    const id = Math.floor(now / 1000).toString(36) + randomBytes(6).toString('hex');
+    const id = Math.floor(now / 1000).toString(36) + randomBytes(RANDOM_BYTES).toString('hex');
     const secrets: AttemptSecrets = { id, verifier: randomText(), nonce: randomText() };
     const value = await seal(this.#sealKey('attempt'), JSON.stringify(secrets));
     const state = await this.#sealState({ id, target, round, created: now, purpose });
@@ -110,6 +112,13 @@ export class Attempts {
   /** Names of the attempt cookies a request carries. */
   names(cookies: string | undefined): string[] {
     return cookieNames(cookies, this.#prefix);
+  }
+
+  /** Whether a request carries an attempt that was begun less than `ms` ago: their names say when. */
+  begunWithin(ms: number, cookies: string | undefined, now: number): boolean {
+    const begun = (name: string) => parseInt(name.slice(this.#prefix.length, -RANDOM_BYTES * 2), 36) * 1000;
+    // another outpost's clock may be ahead; what is no name of ours is no attempt
+    return this.names(cookies).some((name) => Math.abs(now - begun(name)) < ms);
   }
 
   /** Set-Cookie text that ends one attempt. */

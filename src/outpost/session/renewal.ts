@@ -15,9 +15,13 @@ const MAX_ADDRESS = 2000;
 export const canRenewAt = (asked: string | undefined): boolean => asked === undefined || asked.length <= MAX_ADDRESS;
 
 /**
- * Whether this session should be renewed now. Not while the server is away, and not while an attempt is under way:
- * its cookie stays for a while even when the renewal failed, so that one is not tried with every page.
+ * An attempt that came to nothing (the server would have asked, or it went away meanwhile) leaves its cookie, so that a
+ * renewal is not tried with every page. It is tried again after this share of the session's life: before the end, after
+ * which scripts are refused.
  */
+const AGAIN_AFTER = 1 / 8;
+
+/** Whether this session should be renewed now. Not while the server is away, and not while an attempt is under way. */
 export function renewalDue(
   { now, backChannel }: Pick<Services, 'now' | 'backChannel'>,
   site: Site,
@@ -28,6 +32,7 @@ export function renewalDue(
   const { issuedAt, expiresAt, credentials } = identity.live.session;
   // there was no login that could be repeated, and whoever shows credentials follows no redirects
   if (credentials !== undefined) return false;
-  if (now() - issuedAt < (expiresAt - issuedAt) / 2) return false;
-  return backChannel.up && site.attempts.names(request.headers.cookie).length === 0;
+  const life = expiresAt - issuedAt;
+  if (now() - issuedAt < life / 2) return false;
+  return backChannel.up && !site.attempts.begunWithin(life * AGAIN_AFTER, request.headers.cookie, now());
 }
