@@ -74,7 +74,7 @@ export const credentialSwitches: readonly Switch[] = [
     rule: 'M',
     title: 'guesses are not counted',
     edits: [
-      edit('outpost/identify/credentials/failure-limit.ts', 'const keys = keysOf(attempt);', 'const keys: Keys = [];'),
+      edit('outpost/identify/credentials/failure-limit.ts', 'counted ? [] : limitsOf(attempt)', '[]'),
       // the server counts as well, and either would do for one application
       edit('server/oidc/wrong-credentials.ts', 'for (const { tried } of windows) tried.add(digest);', ''),
     ],

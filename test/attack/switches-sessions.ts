@@ -388,8 +388,8 @@ export const sessionSwitches: readonly Switch[] = [
     edits: [
       edit(
         'server/flows/credentials.ts',
-        'this.#limiter.take(account, address)',
-        'this.#limiter.take(typed + password, address)',
+        'const attempt = { account, address };',
+        'const attempt = { account: typed + password, address };',
       ),
     ],
     noticed: ['L3'],

@@ -11,13 +11,6 @@ import type { AttemptLimiter } from './limiter.ts';
 const MAX_PASSWORD = 1024;
 const MAX_USERNAME = 320;
 
-/**
- * Password checks at work or waiting at a time: each takes 19 MiB and tens of milliseconds, so this bounds memory
- * and the time the last one waits.
- */
-const MAX_CHECKS = 24;
-const BUSY_WAIT_S = 5;
-
 export type CredentialResult =
   /** `user.password` is the hash that was checked */
   | { outcome: 'right'; user: UserRow }
@@ -28,7 +21,6 @@ export type CredentialResult =
 export class CredentialCheck {
   readonly #ctx: ServerContext;
   readonly #limiter: AttemptLimiter;
-  #checks = 0;
 
   constructor(ctx: ServerContext, limiter: AttemptLimiter) {
     this.#ctx = ctx;
@@ -43,19 +35,19 @@ export class CredentialCheck {
     const found = typed.length > MAX_USERNAME ? undefined : await accountOf(this.#ctx.db, typed);
     // The username and the address of one person are one account for the limit, or it would be two chances
     const account = found?.username_folded ?? foldUsername(typed.trim());
-    const seconds = this.#limiter.take(account, address);
+    const attempt = { account, address };
+    const seconds = await this.#limiter.enter(attempt);
     if (seconds > 0) return { outcome: 'wait', seconds };
-    if (this.#checks >= MAX_CHECKS) return { outcome: 'wait', seconds: BUSY_WAIT_S };
-    this.#checks += 1;
+    let right = false;
     try {
       const user = found !== undefined && found.is_active === 1 && found.password !== '' ? found : undefined;
       const checked = await matchingHash(this.#ctx, user, password.slice(0, MAX_PASSWORD));
       if (checked === undefined || user === undefined || password.length > MAX_PASSWORD)
         return { outcome: 'wrong', account };
-      this.#limiter.succeeded(account, address);
+      right = true;
       return { outcome: 'right', user: { ...user, password: checked } };
     } finally {
-      this.#checks -= 1;
+      this.#limiter.leave(attempt, right);
     }
   }
 }

@@ -1,47 +1,67 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ACCOUNT_ATTEMPTS, ADDRESS_ATTEMPTS, AttemptLimiter, WINDOW_MS } from './limiter.ts';
+import { WINDOW_MS } from '../../rules/failure-limit.ts';
+import { ACCOUNT_ATTEMPTS, ADDRESS_ATTEMPTS, AttemptLimiter } from './limiter.ts';
 
-function clock() {
-  let now = 1_000_000;
-  return { now: () => now, pass: (ms: number) => (now += ms) };
+function limiter() {
+  let ms = 1_000_000;
+  const attempts = new AttemptLimiter(() => ms);
+  /** @returns the seconds to wait; 0: it was looked at */
+  const attempt = async (account: string, address: string, right: boolean) => {
+    const seconds = await attempts.enter({ account, address });
+    if (seconds === 0) attempts.leave({ account, address }, right);
+    return seconds;
+  };
+  const guess = (account: string, address: string) => attempt(account, address, false);
+  return { attempts, attempt, guess, pass: (by: number) => (ms += by) };
 }
 
 describe('AttemptLimiter', () => {
-  it('stops an account after its attempts, whatever the address, and lets it go on after the window', () => {
-    const time = clock();
-    const limiter = new AttemptLimiter(time.now);
-    for (let i = 0; i < ACCOUNT_ATTEMPTS; i++) assert.equal(limiter.take('eve', `10.0.0.${i}`), 0);
-    assert.equal(limiter.take('eve', '10.0.1.1'), WINDOW_MS / 1000);
-    assert.equal(limiter.take('adam', '10.0.1.1'), 0);
-    time.pass(WINDOW_MS - 1500);
-    assert.equal(limiter.take('eve', '10.0.1.1'), 2);
-    time.pass(1500);
-    assert.equal(limiter.take('eve', '10.0.1.1'), 0);
+  it('stops an account after its failures, whatever the address, and lets it go on after the window', async () => {
+    const { attempt, guess, pass } = limiter();
+    for (let i = 0; i < ACCOUNT_ATTEMPTS; i++) assert.equal(await guess('eve', `10.0.0.${i}`), 0);
+    assert.equal(await attempt('eve', '10.0.1.1', true), WINDOW_MS / 1000, 'also with the right password');
+    assert.equal(await guess('adam', '10.0.1.1'), 0);
+    pass(WINDOW_MS);
+    assert.equal(await guess('eve', '10.0.1.1'), 0);
   });
 
-  it('stops an address after its attempts, whatever the account; an IPv6 network counts as one address', () => {
-    const limiter = new AttemptLimiter(clock().now);
-    for (let i = 0; i < ADDRESS_ATTEMPTS; i++)
-      assert.equal(limiter.take(`user${i}`, `2001:db8:1:2::${i.toString(16)}`), 0);
-    assert.ok(limiter.take('another', '2001:db8:1:2:ffff::1') > 0);
-    assert.ok(limiter.take('another', '2001:0db8:0001:0002::9') > 0);
-    assert.equal(limiter.take('another', '2001:db8:1:3::1'), 0);
+  it('stops an address after its failures, whatever the account; an IPv6 network counts as one address', async () => {
+    const { guess } = limiter();
+    for (let i = 0; i < ADDRESS_ATTEMPTS; i++) {
+      assert.equal(await guess(`user${i}`, `2001:db8:1:2::${i.toString(16)}`), 0);
+    }
+    assert.ok((await guess('another', '2001:db8:1:2:ffff::1')) > 0);
+    assert.ok((await guess('another', '2001:0db8:0001:0002::9')) > 0);
+    assert.equal(await guess('another', '2001:db8:1:3::1'), 0);
   });
 
-  it('forgets the account on success, and gives the address back only that one attempt', () => {
-    const limiter = new AttemptLimiter(clock().now);
-    for (let i = 0; i < ACCOUNT_ATTEMPTS - 1; i++) limiter.take('eve', '10.0.0.1');
-    limiter.take('eve', '10.0.0.1');
-    limiter.succeeded('eve', '10.0.0.1');
-    assert.equal(limiter.take('eve', '10.0.0.1'), 0);
-    for (let i = 0; i < ADDRESS_ATTEMPTS - ACCOUNT_ATTEMPTS; i++) assert.equal(limiter.take(`u${i}`, '10.0.0.1'), 0);
-    assert.ok(limiter.take('last', '10.0.0.1') > 0);
+  it('forgets the failures of the account on success, not those of the address', async () => {
+    const { attempt, guess } = limiter();
+    for (let round = 0; round < ADDRESS_ATTEMPTS / 6; round++) {
+      for (let i = 0; i < 6; i++) assert.equal(await guess('eve', '10.0.0.1'), 0);
+      if (round < ADDRESS_ATTEMPTS / 6 - 1) assert.equal(await attempt('eve', '10.0.0.1', true), 0);
+    }
+    assert.ok((await guess('last', '10.0.0.1')) > 0);
+    assert.equal(await guess('eve', '10.0.0.2'), 0);
   });
 
-  it('stays bounded however many names are tried', () => {
-    const limiter = new AttemptLimiter(clock().now);
-    for (let i = 0; i < 60_000; i++) limiter.take(`name${i}`, `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
-    assert.ok(limiter.size <= 50_000);
+  it('bounds the checks at work, whoever asks for them, and those that wait', async () => {
+    const { attempts } = limiter();
+    let atWork = 0;
+    let most = 0;
+    const answers = await Promise.all(
+      Array.from({ length: 150 }, async (_, i) => {
+        const one = { account: `u${i}`, address: `10.0.0.${i}` };
+        if ((await attempts.enter(one)) > 0) return 'busy';
+        most = Math.max(most, ++atWork);
+        await new Promise((resolve) => setImmediate(resolve));
+        atWork--;
+        attempts.leave(one, i % 2 === 0);
+        return 'checked';
+      }),
+    );
+    assert.equal(most, 24);
+    assert.equal(answers.filter((answer) => answer === 'checked').length, 24 + 100);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { WINDOW_MS } from '../flows/limiter.ts';
+import { WINDOW_MS } from '../../rules/failure-limit.ts';
 import { ACCOUNT_ATTEMPTS, ADDRESS_ATTEMPTS, PAIR_ATTEMPTS, WrongCredentials } from './wrong-credentials.ts';
 
 const HOME = '203.0.113.9';

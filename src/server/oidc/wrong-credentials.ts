@@ -5,7 +5,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { addressKey, WINDOW_MS } from '../flows/limiter.ts';
+import { networkOf, WINDOW_MS } from '../../rules/failure-limit.ts';
 
 /** Credentials one address may try for one account in a window. */
 export const PAIR_ATTEMPTS = 10;
@@ -76,7 +76,7 @@ export class WrongCredentials {
 }
 
 function limitsOf(account: string, address: string): (readonly [key: string, most: number])[] {
-  const from = address === '' ? '' : addressKey(address);
+  const from = address === '' ? '' : `a ${networkOf(address)}`;
   const name = account.slice(0, 200);
   return [
     ...(from === '' ? [] : ([[from, ADDRESS_ATTEMPTS]] as const)),

@@ -14,7 +14,7 @@ import type { CredentialProblem, Identity } from '../identify.ts';
 import { Slots } from '../refresh.ts';
 import { askServer } from './ask-server.ts';
 import type { Asked, ServerAccess, Verdict } from './ask-server.ts';
-import { FailureLimit } from './failure-limit.ts';
+import { CredentialsLimit } from './failure-limit.ts';
 import type { Attempt } from './failure-limit.ts';
 import { readAuthorization, secretOf } from './presented.ts';
 import type { Presented } from './presented.ts';
@@ -65,11 +65,11 @@ export class Credentials {
   readonly #refused = new LRUCache<string, Refused>({ max: MAX_REFUSED });
   readonly #running = new Map<string, Promise<Answer>>();
   readonly #slots = new Slots(MAX_AT_ONCE);
-  readonly #limit: FailureLimit;
+  readonly #limit: CredentialsLimit;
 
   constructor(options: CredentialsOptions) {
     this.#options = options;
-    this.#limit = new FailureLimit(options.now);
+    this.#limit = new CredentialsLimit(options.now);
   }
 
   /**
