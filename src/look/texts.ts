@@ -33,7 +33,10 @@ const english = {
 
   limited: {
     title: 'Too many attempts',
-    what: 'There were too many attempts to sign in with a wrong password.',
+    what: {
+      failures: 'There were too many attempts to sign in with a wrong password.',
+      busy: 'More people are signing in at this moment than can be looked after.',
+    },
     todo: (when: string) => `You can try again ${when}. Nothing else is needed.`,
   },
 

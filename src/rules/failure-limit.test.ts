@@ -1,27 +1,29 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { BUSY_S, FailureLimit, networkOf, WINDOW_MS } from './failure-limit.ts';
-import type { Limit } from './failure-limit.ts';
+import { FailureLimit, networkOf, WINDOW_MS } from './failure-limit.ts';
+import type { Limit, Refusal } from './failure-limit.ts';
+
+const told = (refusal: Refusal | undefined) => (refusal?.reason === 'busy' ? 'busy' : (refusal?.seconds ?? 0));
 
 const EVE: Limit[] = [{ key: 'eve', most: 3 }];
 
 function limits(options: { keys?: number; waiting?: number } = {}) {
   let ms = 1_000_000;
   const limit = new FailureLimit({ now: () => ms, keys: options.keys ?? 1000, waiting: options.waiting ?? 100 });
-  /** One attempt after the other. @returns what `enter` said */
+  /** One attempt after the other. @returns 0 when it began; else the seconds to wait, or why else it was refused */
   const attempt = async (which: readonly Limit[], failed: boolean) => {
-    const seconds = await limit.enter(which);
-    if (seconds === 0) limit.leave(which, failed);
-    return seconds;
+    const refusal = await limit.enter(which);
+    if (refusal === undefined) limit.leave(which, failed);
+    return told(refusal);
   };
-  /** So many at once, each of which lasts a turn. @returns what `enter` said, and how many were under way at most */
+  /** So many at once, each of which lasts a turn. @returns the same of each, and how many were under way at most */
   const burst = async (count: number, which: readonly Limit[], failed: boolean) => {
     let underWay = 0;
     let most = 0;
     const said = await Promise.all(
       Array.from({ length: count }, async () => {
-        const seconds = await limit.enter(which);
-        if (seconds > 0) return seconds;
+        const refusal = await limit.enter(which);
+        if (refusal !== undefined) return told(refusal);
         most = Math.max(most, ++underWay);
         await new Promise((resolve) => setImmediate(resolve));
         underWay--;
@@ -29,7 +31,7 @@ function limits(options: { keys?: number; waiting?: number } = {}) {
         return 0;
       }),
     );
-    return { began: said.filter((seconds) => seconds === 0).length, said, most };
+    return { began: said.filter((one) => one === 0).length, said, most };
   };
   return { limit, attempt, burst, pass: (by: number) => (ms += by) };
 }
@@ -51,7 +53,7 @@ describe('FailureLimit', () => {
     const { attempt } = limits();
     const both = [...EVE, { key: 'home', most: 4 }];
     for (let i = 0; i < 3; i++) await attempt(EVE, true);
-    for (let i = 0; i < 10; i++) assert.ok((await attempt(both, true)) > 0);
+    for (let i = 0; i < 10; i++) assert.notEqual(await attempt(both, true), 0);
     for (let i = 0; i < 4; i++) assert.equal(await attempt([{ key: 'home', most: 4 }], true), 0);
   });
 
@@ -61,7 +63,7 @@ describe('FailureLimit', () => {
     for (let i = 0; i < 3; i++) assert.equal(await attempt(EVE, true), 0);
     limit.forget('eve');
     for (let i = 0; i < 3; i++) assert.equal(await attempt(EVE, true), 0);
-    assert.ok((await attempt(EVE, true)) > 0);
+    assert.notEqual(await attempt(EVE, true), 0);
   });
 
   it('lets a burst of successes through, never more at once than might still fail', async () => {
@@ -84,7 +86,7 @@ describe('FailureLimit', () => {
     let failed = 0;
     await Promise.all(
       Array.from({ length: 40 }, async (_, i) => {
-        if ((await limit.enter(EVE)) > 0) return;
+        if ((await limit.enter(EVE)) !== undefined) return;
         underWay++;
         assert.ok(underWay + failed <= 3, `${underWay} under way, ${failed} failed`);
         await new Promise((resolve) => setImmediate(resolve));
@@ -110,14 +112,14 @@ describe('FailureLimit', () => {
     const { began, said } = await burst(30, EVE, false);
     assert.equal(began, 3 + 5);
     assert.deepEqual(
-      said.filter((seconds) => seconds > 0),
-      Array(22).fill(BUSY_S),
+      said.filter((one) => one !== 0),
+      Array(22).fill('busy'),
     );
     assert.equal((await burst(8, EVE, false)).began, 8, 'there is room again');
 
     for (let i = 0; i < 3; i++) await limit.enter(EVE);
     const waiting = Array.from({ length: 5 }, () => attempt(EVE, false));
-    assert.equal(await attempt(EVE, false), BUSY_S);
+    assert.equal(await attempt(EVE, false), 'busy');
     assert.equal(await attempt([{ key: 'adam', most: 1 }], false), 0);
     for (let i = 0; i < 3; i++) limit.leave(EVE, false);
     assert.deepEqual(await Promise.all(waiting), [0, 0, 0, 0, 0]);
@@ -130,7 +132,7 @@ describe('FailureLimit', () => {
     for (let i = 0; i < 200; i++) await attempt([{ key: `name${i}`, most: 3 }], true);
     assert.equal(await attempt([{ key: 'adam', most: 3 }], true), 0, 'forgotten');
     for (let i = 0; i < 3; i++) limit.leave(EVE, true);
-    assert.ok((await attempt(EVE, true)) > 0);
+    assert.notEqual(await attempt(EVE, true), 0);
   });
 
   it('takes no end without a beginning', () => {

@@ -8,7 +8,7 @@ import { Recent } from './recent.ts';
 
 export const WINDOW_MS = 10 * 60_000;
 /** Until a try is worth making when too many wait: those are through within a second or two. */
-export const BUSY_S = 5;
+const BUSY_S = 5;
 
 /** What one attempt counts for: an account, an address, ... */
 export interface Limit {
@@ -17,6 +17,14 @@ export interface Limit {
   readonly most: number;
   /** so many under way at once instead, whatever becomes of them */
   readonly atOnce?: boolean;
+}
+
+/** Why an attempt may not begin. */
+export interface Refusal {
+  /** `busy`: too many wait already */
+  readonly reason: 'failures' | 'busy';
+  /** until another attempt is worth making */
+  readonly seconds: number;
 }
 
 export interface FailureLimitOptions {
@@ -50,22 +58,23 @@ export class FailureLimit {
 
   /**
    * An attempt wants to begin; it waits while others under way might fill a limit.
-   * @returns 0 when it may, and {@link leave} must follow; else the seconds after which to try again, and it is not counted
+   * @returns undefined when it may, and {@link leave} must follow; what is refused is not counted
    */
-  async enter(limits: readonly Limit[]): Promise<number> {
+  async enter(limits: readonly Limit[]): Promise<Refusal | undefined> {
     let waits = false;
     let seconds = this.#secondsLeft(limits);
     while (seconds === 0 && !limits.every((limit) => this.#isFree(limit))) {
-      if (!waits && this.#waiting >= this.#mostWaiting) return BUSY_S;
+      if (!waits && this.#waiting >= this.#mostWaiting) return { reason: 'busy', seconds: BUSY_S };
       if (!waits) this.#waiting++;
       waits = true;
       await this.#changed.promise;
       seconds = this.#secondsLeft(limits);
     }
     if (waits) this.#waiting--;
-    // nothing is awaited between the last look and this, so nobody else took the place
-    if (seconds === 0) for (const { key } of limits) this.#underWay.set(key, this.#atWork(key) + 1);
-    return seconds;
+    if (seconds > 0) return { reason: 'failures', seconds };
+    // nothing was awaited since the last look, so nobody else took the place
+    for (const { key } of limits) this.#underWay.set(key, this.#atWork(key) + 1);
+    return undefined;
   }
 
   /** @param limits as given to {@link enter} */

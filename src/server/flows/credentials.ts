@@ -1,5 +1,6 @@
 /** Checking a username and a password, slowly enough for guessers and alike for known and unknown people. */
 import { sql } from 'kysely';
+import type { Refusal } from '../../rules/failure-limit.ts';
 import type { ServerContext } from '../context.ts';
 import { matchingHash } from '../directory/passwords.ts';
 import { foldUsername, userByUsername } from '../directory/users.ts';
@@ -15,8 +16,7 @@ export type CredentialResult =
   /** `user.password` is the hash that was checked */
   | { outcome: 'right'; user: UserRow }
   | { outcome: 'wrong'; account: string }
-  /** `seconds` until another attempt is worth making */
-  | { outcome: 'wait'; seconds: number };
+  | { outcome: 'refused'; refusal: Refusal };
 
 export class CredentialCheck {
   readonly #ctx: ServerContext;
@@ -36,8 +36,8 @@ export class CredentialCheck {
     // The username and the address of one person are one account for the limit, or it would be two chances
     const account = found?.username_folded ?? foldUsername(typed.trim());
     const attempt = { account, address };
-    const seconds = await this.#limiter.enter(attempt);
-    if (seconds > 0) return { outcome: 'wait', seconds };
+    const refusal = await this.#limiter.enter(attempt);
+    if (refusal !== undefined) return { outcome: 'refused', refusal };
     let right = false;
     try {
       const user = found !== undefined && found.is_active === 1 && found.password !== '' ? found : undefined;

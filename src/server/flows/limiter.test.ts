@@ -8,9 +8,9 @@ function limiter() {
   const attempts = new AttemptLimiter(() => ms);
   /** @returns the seconds to wait; 0: it was looked at */
   const attempt = async (account: string, address: string, right: boolean) => {
-    const seconds = await attempts.enter({ account, address });
-    if (seconds === 0) attempts.leave({ account, address }, right);
-    return seconds;
+    const refusal = await attempts.enter({ account, address });
+    if (refusal === undefined) attempts.leave({ account, address }, right);
+    return refusal?.seconds ?? 0;
   };
   const guess = (account: string, address: string) => attempt(account, address, false);
   return { attempts, attempt, guess, pass: (by: number) => (ms += by) };
@@ -53,7 +53,8 @@ describe('AttemptLimiter', () => {
     const answers = await Promise.all(
       Array.from({ length: 150 }, async (_, i) => {
         const one = { account: `u${i}`, address: `10.0.0.${i}` };
-        if ((await attempts.enter(one)) > 0) return 'busy';
+        const refusal = await attempts.enter(one);
+        if (refusal !== undefined) return refusal.reason;
         most = Math.max(most, ++atWork);
         await new Promise((resolve) => setImmediate(resolve));
         atWork--;
@@ -63,5 +64,6 @@ describe('AttemptLimiter', () => {
     );
     assert.equal(most, 24);
     assert.equal(answers.filter((answer) => answer === 'checked').length, 24 + 100);
+    assert.equal(answers.filter((answer) => answer === 'busy').length, 26);
   });
 });

@@ -1,6 +1,6 @@
 /** How often passwords may be tried at the login page: per account, whatever its spelling, and per client address. */
 import { FailureLimit, networkOf } from '../../rules/failure-limit.ts';
-import type { Limit } from '../../rules/failure-limit.ts';
+import type { Limit, Refusal } from '../../rules/failure-limit.ts';
 
 /** Wrong passwords one account may get in a window. People mistype; a guesser needs thousands. */
 export const ACCOUNT_ATTEMPTS = 10;
@@ -27,8 +27,8 @@ export class AttemptLimiter {
     this.#limit = new FailureLimit({ now, keys: MAX_KEYS, waiting: MAX_WAITING });
   }
 
-  /** @returns 0 when the password may be looked at, and {@link leave} must follow; else the seconds until a try is worth making */
-  enter(attempt: Attempt): Promise<number> {
+  /** @returns undefined when the password may be looked at, and {@link leave} must follow */
+  enter(attempt: Attempt): Promise<Refusal | undefined> {
     return this.#limit.enter(limitsOf(attempt));
   }
 

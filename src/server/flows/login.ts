@@ -4,6 +4,7 @@ import { html } from '../../look/html.ts';
 import type { Html } from '../../look/html.ts';
 import { applicationIcon, page } from '../../look/page.ts';
 import { texts } from '../../look/texts.ts';
+import type { Refusal } from '../../rules/failure-limit.ts';
 import type { ServerContext } from '../context.ts';
 import { writeAudit } from '../events/audit.ts';
 import type { ApplicationRow } from '../storage/rows.ts';
@@ -45,7 +46,7 @@ export function loginRoutes(ctx: ServerContext, scope: FastifyInstance, options:
       return sendLogin(ctx, request, reply, visit, { username, errors, status: 400 });
     }
     const result = await credentials.check(username, password, request.link.clientIp);
-    if (result.outcome === 'wait') return sendLimited(ctx, request, reply, result.seconds);
+    if (result.outcome === 'refused') return sendLimited(ctx, request, reply, result.refusal);
     if (result.outcome === 'wrong' || !(await signIn(ctx, request, reply, result.user))) {
       const actor = { user: undefined, clientIp: request.link.clientIp };
       const account = result.outcome === 'wrong' ? result.account : result.user.username_folded;
@@ -173,14 +174,19 @@ export function field(f: Field): Html {
     ${f.error !== undefined && html`<p class="field-error" id="${f.name}-error" role="alert">${f.error}</p>`}`;
 }
 
-function sendLimited(ctx: ServerContext, request: FastifyRequest, reply: FastifyReply, seconds: number): FastifyReply {
+function sendLimited(
+  ctx: ServerContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { reason, seconds }: Refusal,
+): FastifyReply {
   const when = texts.durations.in(seconds);
   const rendered = page({
     ...surroundings(ctx, request),
     title: texts.limited.title,
     body: html`<div class="card">
       <h1>${texts.limited.title}</h1>
-      <div class="note look"><p>${texts.limited.what}</p></div>
+      <div class="note look"><p>${texts.limited.what[reason]}</p></div>
       <p>${texts.limited.todo(when)}</p>
     </div>`,
   });

@@ -78,7 +78,7 @@ export class CredentialsLimit {
   #begin(attempt: Attempt): UnderWay {
     const counted = (this.#failed.get(attempt.secret) ?? 0) > this.#now();
     const limits = counted ? [] : limitsOf(attempt);
-    const admitted = this.#limit.enter(limits).then((seconds) => seconds === 0);
+    const admitted = this.#limit.enter(limits).then((refusal) => refusal === undefined);
     const made = { count: 0, failed: false, limits, admitted };
     this.#underWay.set(attempt.secret, made);
     return made;
