@@ -58,4 +58,9 @@ describe('the back channel of an outpost of its own', () => {
     assert.equal(servername, 'localhost');
     assert.equal((await call('api/v3/outposts/instances/')).headers.host, `localhost:${port}`);
   });
+
+  it('keeps nothing of the calls it made', async () => {
+    for (let i = 0; i < 5; i++) await call('api/v3/outposts/instances/');
+    assert.ok(performance.getEntriesByType('resource').length <= 1);
+  });
 });
