@@ -324,7 +324,7 @@ export const cases: Case[] = [
       const login = (await browser.follow(`${env.base}/if/flow/default-authentication-flow/`)).at(-1);
       assert.ok(login, 'no login page');
       const file = databaseFile(env);
-      const lock = new DatabaseSync(file);
+      const lock = new DatabaseSync(file, { timeout: 20_000 }); // the product may be writing just now
       try {
         lock.exec('BEGIN EXCLUSIVE');
         const answer = await browser.submit(login, { username: person.username, password: person.password });

@@ -178,7 +178,8 @@ export const cases: Case[] = [
     async run(env) {
       const answer = await ask({ port: env.port, host: env.host('rules'), path: `/${'a'.repeat(30_000)}b` });
       refused(answer);
-      assert.ok(answer.took < 3000, `took ${Math.round(answer.took)} ms: ${story(answer)}`);
+      // which would take longer than anybody lives
+      assert.ok(answer.took < 15_000, `took ${Math.round(answer.took)} ms: ${story(answer)}`);
     },
   },
   {

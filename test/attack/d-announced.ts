@@ -5,7 +5,7 @@ import type { Case } from './support/case.ts';
 import { STRANGER, type Env } from './support/env.ts';
 import { endedWithin, secure } from './support/http2.ts';
 import { marker, unseen, values } from './support/verify.ts';
-import { speak } from './support/wire.ts';
+import { speak, speakToEnd } from './support/wire.ts';
 
 const V1 = (address: string) => `PROXY TCP4 ${address} 127.0.0.1 4711 443\r\n`;
 const V2 = (address: string) =>
@@ -30,7 +30,7 @@ export const cases: Case[] = [
         raw.write(Buffer.from(head, 'latin1'));
         const socket = await secure(raw, 'http/1.1');
         if (socket.writable) socket.write(forged);
-        assert.ok(await endedWithin(socket, 1500), 'TLS went on behind a forged announcement');
+        assert.ok(await endedWithin(socket, 20_000), 'TLS went on behind a forged announcement');
         socket.destroy();
         unseen(env, mark);
       }
@@ -44,7 +44,7 @@ export const cases: Case[] = [
       for (const head of [V1('203.0.113.9'), V2('203.0.113.9')]) {
         const mark = marker();
         const forged = get(env, mark, `X-Forwarded-For: 203.0.113.6\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 203.0.113.6\r\n`);
-        const received = await speak(env.port, head + forged);
+        const received = await speakToEnd(env.port, head + forged);
         assert.deepEqual(received.statuses, [200], received.text);
         const [seen] = env.upstream.about(mark);
         assert.ok(seen);
@@ -71,7 +71,7 @@ export const cases: Case[] = [
       ];
       for (const head of heads) {
         const mark = marker();
-        const received = await speak(env.port, head + get(env, mark));
+        const received = await speakToEnd(env.port, head + get(env, mark));
         assert.ok(received.closed && received.statuses.every((status) => status >= 400), received.sent);
         unseen(env, mark);
       }

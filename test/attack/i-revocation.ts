@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Person } from '../harness/provision.ts';
-import { ask, story } from './support/ask.ts';
+import { ask, story, type Answer } from './support/ask.ts';
 import type { Browser } from './support/browser.ts';
 import type { Case } from './support/case.ts';
 import { enter, type Env } from './support/env.ts';
 import { MODES, type Mode } from './support/modes.ts';
-import { allowed, passes, refused, within } from './support/verify.ts';
+import { allowed, passes, refused, shutWithin, within } from './support/verify.ts';
 
 /** A second, and what a busy machine adds to the way there. */
 const SOON = 1500;
@@ -25,20 +25,15 @@ async function both(
   return { person, browser, stolen };
 }
 
+async function inTurn(modes: readonly Mode[], knock: (mode: Mode) => Promise<Answer>): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (const mode of modes) answers.push(await knock(mode));
+  return answers;
+}
+
 /** The cookies as they were are worth nothing any more, at every worker. */
 async function gone(env: Env, stolen: Browser, what: string): Promise<void> {
-  for (const mode of MODES) {
-    await within(
-      SOON,
-      `${what} in ${mode.name}`,
-      async () => !passes(await mode.knock(env, { path: '/private', who: stolen })),
-    );
-  }
-  // workers take turns: none may still believe the session
-  for (let i = 0; i < 8; i++) {
-    for (const mode of MODES)
-      refused(await mode.knock(env, { path: '/private', who: stolen }), `${what}: let in again`);
-  }
+  await shutWithin(SOON, what, () => inTurn(MODES, (mode) => mode.knock(env, { path: '/private', who: stolen })));
 }
 
 /** Ends a person's sessions through the API, as an administrator. */
@@ -109,15 +104,9 @@ export const cases: Case[] = [
       for (const mode of MODES)
         allowed(await mode.knock(env, { path: '/private', closed: true, who: browser }), 'as a member');
       await env.provision.removeMember(env.staffGroup, person.pk);
-      for (const mode of MODES) {
-        await within(
-          SOON,
-          `leaving the group in ${mode.name}`,
-          async () => !passes(await mode.knock(env, { path: '/private', closed: true, who: browser })),
-        );
-      }
-      for (let i = 0; i < 6; i++)
-        for (const mode of MODES) refused(await mode.knock(env, { path: '/private', closed: true, who: browser }));
+      await shutWithin(SOON, 'leaving the group', () =>
+        inTurn(MODES, (mode) => mode.knock(env, { path: '/private', closed: true, who: browser })),
+      );
     },
   },
   {
@@ -152,7 +141,7 @@ export const cases: Case[] = [
       }
       await env.gatehouse.ready();
       await within(
-        10_000,
+        30_000,
         'told after the restart',
         async () => !passes(await (NGINX as Mode).knock(env, { path: '/private', who: stolen })),
       );
@@ -170,12 +159,11 @@ export const cases: Case[] = [
       try {
         const { person, browser } = await env.visitor('one');
         // the outpost is told of the new length without a date; sign in until a session has it
-        await within(5000, 'short sessions', async () => {
+        await within(20_000, 'short sessions', async () => {
           browser.jar.delete('two.test');
           await enter(env, browser, 'two', person);
           return Number(browser.sessionCookies(env.host('two'))[0]?.attributes.get('max-age') ?? '9999') <= 5;
         });
-        const cookie = browser.cookieHeader(env.host('two'));
         // a script's request, which is never led through the login on the way
         const look = () =>
           ask({
@@ -183,12 +171,20 @@ export const cases: Case[] = [
             host: env.host('two'),
             path: '/private',
             headers: [
-              ['Cookie', cookie],
+              ['Cookie', browser.cookieHeader(env.host('two'))],
               ['Sec-Fetch-Mode', 'cors'],
               ['Sec-Fetch-Dest', 'empty'],
             ],
           });
-        allowed(await look(), 'a fresh short session');
+        await within(20_000, 'a fresh short session', async () => {
+          const entered = performance.now();
+          browser.jar.delete('two.test');
+          await enter(env, browser, 'two', person);
+          const fresh = await look();
+          // it ends with a whole second: a machine that was slower has seen nothing
+          if (performance.now() - entered < 2000) allowed(fresh, 'a fresh short session');
+          return passes(fresh);
+        });
         await sleep(3500);
         const late = await look();
         assert.equal(late.status, 401, `an expired session: ${story(late)}`);
@@ -210,7 +206,7 @@ export const cases: Case[] = [
       await afterRestart(env, stolen, 'after a restart of everything');
       await env.gatehouse.ready();
       for (const mode of MODES) {
-        await within(5000, 'eve is signed in after the restart', async () =>
+        await within(30_000, 'eve is signed in after the restart', async () =>
           passes(await mode.knock(env, { path: '/private', who: env.eve })),
         );
       }
@@ -232,7 +228,7 @@ export const cases: Case[] = [
           const { person, browser } = await env.visitor('one');
           const watched = stream(env, browser);
           try {
-            await within(3000, 'the stream begins', () => Promise.resolve(watched.received.includes('data: tick')));
+            await within(20_000, 'the stream begins', () => Promise.resolve(watched.received.includes('data: tick')));
             await act(person, browser);
             await within(SOON, `the stream goes on after ${what}`, () => Promise.resolve(watched.over));
           } finally {
@@ -240,7 +236,7 @@ export const cases: Case[] = [
           }
         }
         const before = honest.received.length;
-        await within(2000, "eve's stream", () => Promise.resolve(honest.received.length > before));
+        await within(20_000, "eve's stream", () => Promise.resolve(honest.received.length > before));
       } finally {
         honest.socket.destroy();
       }

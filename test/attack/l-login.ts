@@ -1,6 +1,7 @@
 /** Rule L: the login surface. */
 import assert from 'node:assert/strict';
 import { Gatehouse } from '../harness/gatehouse.ts';
+import { eventually } from '../harness/wait.ts';
 import { ask, one, story, type Answer, type Pair } from './support/ask.ts';
 import { Browser, type Hop } from './support/browser.ts';
 import type { Case } from './support/case.ts';
@@ -85,17 +86,17 @@ export const cases: Case[] = [
     title: 'and take the same time',
     async run(env) {
       const times = { known: [] as number[], unknown: [] as number[] };
-      for (let i = 0; i < 7; i++) {
-        const known = await env.person();
-        times.known.push((await attempt(env, `127.0.1.${i + 1}`, known.username, 'wrong')).took);
-        times.unknown.push((await attempt(env, `127.0.2.${i + 1}`, `nobody${marker()}`, 'wrong')).took);
-      }
-      const [known, unknown] = [fastest(times.known), fastest(times.unknown)];
+      let [known, unknown] = [0, 0];
       // a password hash is some 30 ms; leaving it out would make a factor of five and more
-      assert.ok(
-        unknown > known * 0.45 && known > unknown * 0.45,
-        `known ${known.toFixed(1)} ms, unknown ${unknown.toFixed(1)} ms`,
-      );
+      const alike = () => unknown > known * 0.45 && known > unknown * 0.45;
+      // on a busy machine it takes longer until each was answered once without delay
+      for (let i = 0; i < 7 || (i < 40 && !alike()); i++) {
+        const person = await env.person();
+        times.known.push((await attempt(env, `127.0.1.${i + 1}`, person.username, 'wrong')).took);
+        times.unknown.push((await attempt(env, `127.0.2.${i + 1}`, `nobody${marker()}`, 'wrong')).took);
+        [known, unknown] = [fastest(times.known), fastest(times.unknown)];
+      }
+      assert.ok(alike(), `known ${known.toFixed(1)} ms, unknown ${unknown.toFixed(1)} ms`);
     },
   },
   {
@@ -191,8 +192,11 @@ export const cases: Case[] = [
         env: { GATEHOUSE_BOOTSTRAP_PASSWORD: undefined, GATEHOUSE_BOOTSTRAP_TOKEN: undefined },
       });
       try {
-        const link = /https?:\/\/\S+initial-setup\/\?token=[^\s"]+/.exec(fresh.log)?.[0];
-        assert.ok(link, `no set-up link in the terminal\n${fresh.tail()}`);
+        // it is ready before it says so
+        const { value: link } = await eventually('a set-up link in the terminal', 20_000, () => {
+          const found = /https?:\/\/\S+initial-setup\/\?token=[^\s"]+\s/.exec(fresh.log)?.[0];
+          return found?.trim() ?? assert.fail(fresh.tail());
+        });
         const origin = new URL(link).origin;
         const open = async (): Promise<{ browser: Browser; page: Hop }> => {
           const browser = new Browser(fresh.port);

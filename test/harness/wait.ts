@@ -13,9 +13,33 @@ export async function within<T>(ms: number, promise: Promise<T>): Promise<T | un
   }
 }
 
+const LOOK_MS = 50;
+let lastLook = performance.now();
+let stalled = 0;
+
+/**
+ * How long this process was kept from running since it began, ms. On a machine that stands still, or has no time for
+ * anybody, time passes in which nobody can keep a promise: take the difference of two calls away from what is measured.
+ */
+export function stalledMs(): number {
+  const now = performance.now();
+  const late = now - lastLook - LOOK_MS;
+  if (late > LOOK_MS) stalled += late;
+  lastLook = now;
+  return stalled;
+}
+setInterval(stalledMs, LOOK_MS).unref();
+
+/** Tells from now on whether so much time is over, without that in which this process could not run. */
+export function deadline(ms: number): () => boolean {
+  const start = performance.now() - stalledMs();
+  return () => performance.now() - stalledMs() - start > ms;
+}
+
 /**
  * Repeats `attempt` until it returns without throwing.
- * @param timeoutMs how long to go on; then the last error is thrown with `what` in front
+ * @param timeoutMs how long to go on: the last attempt begins after that, so that a pause of the machine is not taken
+ *   for a no; then its error is thrown with `what` in front
  * @returns the value of the first attempt that worked and the milliseconds it took
  */
 export async function eventually<T>(
@@ -25,12 +49,14 @@ export async function eventually<T>(
   intervalMs = 25,
 ): Promise<{ value: T; ms: number }> {
   const start = performance.now();
+  const over = deadline(timeoutMs);
   for (;;) {
+    const last = over();
     try {
       const value = await attempt();
       return { value, ms: Math.round(performance.now() - start) };
     } catch (error) {
-      if (performance.now() - start > timeoutMs) {
+      if (last) {
         throw new Error(`${what}: not within ${timeoutMs} ms; last: ${String(error)}`, { cause: error });
       }
       await sleep(intervalMs);

@@ -74,7 +74,7 @@ export async function startEnv(root?: string, options: GatehouseOptions = {}): P
       env: {
         GATEHOUSE_LISTEN__TRUSTED_PROXY_CIDRS: '127.0.0.1/32',
         GATEHOUSE_SECRET_KEY: SECRET_KEY,
-        GATEHOUSE_WEB__TIMEOUT_HTTP_READ_HEADER: '2s',
+        GATEHOUSE_WEB__TIMEOUT_HTTP_READ_HEADER: '4s',
         GATEHOUSE_LOG__HTTP_HEADERS: 'User-Agent,Cookie,Authorization,Referer,X-Api-Key',
         ...options.env,
       },

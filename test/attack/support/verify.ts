@@ -1,6 +1,6 @@
 /** Assertions whose messages name the request and the answer. */
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { deadline, sleep } from '../../harness/wait.ts';
 import { all, story, type Answer, type Pair } from './ask.ts';
 import type { Env } from './env.ts';
 
@@ -46,15 +46,37 @@ export function givesNoSession(answer: Answer): void {
 }
 
 /**
- * Repeats until `test` returns true.
+ * Repeats until `test` returns true. The last time begins after the time is up, in which pauses of the machine do not
+ * count.
  * @returns the ms it took
  */
 export async function within(ms: number, what: string, test: () => Promise<boolean>): Promise<number> {
   const start = performance.now();
+  const over = deadline(ms);
   for (;;) {
     const began = performance.now();
+    const late = over();
     if (await test()) return Math.round(began - start);
-    assert.ok(performance.now() - start < ms, `${what}: not within ${ms} ms`);
+    assert.ok(!late, `${what}: not within ${ms} ms`);
     await sleep(20);
   }
+}
+
+/**
+ * From some moment within `ms` on nobody is let in any more, whichever worker is asked, and it stays so.
+ * @param knock asks on a connection of its own
+ */
+export async function shutWithin(
+  ms: number,
+  what: string,
+  knock: () => Promise<Answer | readonly Answer[]>,
+  times = 6,
+): Promise<void> {
+  const answers = async () => [await knock()].flat();
+  // workers take turns: none may still believe it, and one hears of it before another
+  await within(ms, what, async () => {
+    for (let i = 0; i < times; i++) if ((await answers()).some(passes)) return false;
+    return true;
+  });
+  for (let i = 0; i < times; i++) for (const answer of await answers()) refused(answer, `${what}: let in again`);
 }

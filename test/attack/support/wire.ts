@@ -17,12 +17,26 @@ export interface Received {
   sent: string;
 }
 
+/** A server that closes does so long before, however slow the machine. */
+const PATIENCE_MS = 20_000;
+
+/** Sends bytes to a server that has to close the connection, and listens until it does. */
+export const speakToEnd = (port: number, bytes: string): Promise<Received> =>
+  speak(port, bytes, PATIENCE_MS, '127.0.0.1', PATIENCE_MS);
+
 /**
  * Sends bytes and listens.
  * @param bytes latin-1 text, sent as it is
  * @param wait ms to listen at most; the call ends earlier when the server closes, or says nothing more
+ * @param most ms of silence after which it has said all
  */
-export function speak(port: number, bytes: string, wait = 1500, from = '127.0.0.1'): Promise<Received> {
+export function speak(
+  port: number,
+  bytes: string,
+  wait = 1500,
+  from = '127.0.0.1',
+  most = SILENCE_MS,
+): Promise<Received> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port, localAddress: from });
     const chunks: Buffer[] = [];
@@ -41,7 +55,7 @@ export function speak(port: number, bytes: string, wait = 1500, from = '127.0.0.
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
       clearTimeout(silence);
-      silence = setTimeout(finish, SILENCE_MS);
+      silence = setTimeout(finish, most);
     });
     socket.on('error', () => {
       closed = true;
