@@ -235,20 +235,26 @@ export const sessionSwitches: readonly Switch[] = [
     edits: [
       edit('outpost/identify/identify.ts', "if (live.session.expiresAt <= now) return NOBODY['session-expired'];", ''),
       // what is under way at such a moment is looked at as well
-      edit('outpost/session/open-answers.ts', 'if (expiresAt <= now) this.#cut(answer);\n      else if', 'if'),
+      edit('outpost/session/open-answers.ts', 'if (expiresAt <= now) this.#cut(entry);\n      else if', 'if'),
     ],
     noticed: ['I7'],
   },
   {
     rule: 'I',
     title: 'answers under way are left alone',
-    edits: [edit('outpost/dialects/proxy-mode.ts', 'remember(carrier);', '')],
+    edits: [edit('outpost/dialects/proxy-mode.ts', 'entry = remember(carrier);', '')],
     noticed: ['I9'],
   },
   {
     rule: 'I',
     title: 'WebSockets are left alone',
-    edits: [edit('outpost/dialects/proxy-mode.ts', 'onSwitched: remember,', 'onSwitched: () => undefined,')],
+    edits: [
+      edit(
+        'outpost/dialects/proxy-mode.ts',
+        'const switched = remember(connection);',
+        'const switched = connection && entry;',
+      ),
+    ],
     noticed: ['I20'],
   },
   {
@@ -257,8 +263,8 @@ export const sessionSwitches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/session/open-answers.ts',
-        'if (entry.live === live && !entry.mayGoOn(live)) this.#cut(answer);',
-        'void [answer, entry];',
+        'if (entry.live === live && !entry.mayGoOn(live)) this.#cut(entry);',
+        'void entry;',
       ),
     ],
     noticed: ['I21'],

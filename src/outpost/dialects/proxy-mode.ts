@@ -20,7 +20,7 @@ import { originAllowed } from '../proxy/websocket-origin.ts';
 import type { Reason } from '../reasons.ts';
 import { canRenewAt, renewalDue } from '../session/renewal.ts';
 import { ONE_APPLICATION } from '../sites/applications.ts';
-import type { Breakable, MayGoOn } from '../session/open-answers.ts';
+import type { Breakable, MayGoOn, OpenAnswer } from '../session/open-answers.ts';
 import type { Site } from '../sites/site.ts';
 import { presentRefusal } from './refusal.ts';
 
@@ -90,6 +90,7 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
     return report(exchange, 'websocket-origin', site, live?.user);
   }
   let { reason }: { reason: Reason } = decision;
+  let entry: OpenAnswer | undefined;
   const target: ProxyTarget = {
     upstream: backend.upstream,
     rawTarget: request.rawTarget,
@@ -111,7 +112,7 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
       withdraw(exchange, site, input).catch(() => breakOff(res));
     },
     onDone: (outcome) => {
-      services.openAnswers.delete(carrier);
+      if (entry !== undefined) services.openAnswers.delete(entry);
       const seconds = outcome.duration / 1000;
       services.metrics.upstream(request.method, request.scheme, site.external.host, backend.label, seconds);
       if (outcome.result === 'withdrawn') return; // reported with the answer it got
@@ -119,15 +120,14 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
     },
   };
   const goesOn = live === undefined ? undefined : mayGoOn(services, site, input);
-  const remember = (what: Breakable) => {
-    if (live !== undefined && goesOn !== undefined) services.openAnswers.add(what, live, goesOn);
-  };
+  const remember = (what: Breakable) =>
+    live === undefined || goesOn === undefined ? undefined : services.openAnswers.add(what, live, goesOn);
   const carrier =
     upgrade === undefined
       ? carry(req, res, target)
-      : carryUpgrade(req, res, upgrade, target, {
-          onSwitched: remember,
-          onClosed: (connection) => services.openAnswers.delete(connection),
+      : carryUpgrade(req, res, upgrade, target, (connection) => {
+          const switched = remember(connection);
+          return () => void (switched && services.openAnswers.delete(switched));
         });
-  remember(carrier);
+  entry = remember(carrier);
 }

@@ -23,11 +23,8 @@ export interface Upgraded {
   destroy(): void;
 }
 
-/** What is told about an upgrade the application agreed to. */
-export interface UpgradeListener {
-  onSwitched(connection: Upgraded): void;
-  onClosed(connection: Upgraded): void;
-}
+/** Told of an upgrade the application agreed to. @returns what is called when the connection is closed */
+export type OnSwitched = (connection: Upgraded) => () => void;
 
 /** Carries an allowed upgrade. An answer other than 101 is passed on like any answer. */
 export function carryUpgrade(
@@ -35,7 +32,7 @@ export function carryUpgrade(
   res: ServerResponse,
   upgrade: Upgrade,
   target: ProxyTarget,
-  listener: UpgradeListener,
+  onSwitched: OnSwitched,
 ): Carrier {
   const switched = (raw: readonly string[], upstream: Socket): void => {
     const problem = problemOf(raw, upgrade, req.headers['sec-websocket-key']);
@@ -47,8 +44,8 @@ export function carryUpgrade(
     res.statusCode = 101;
     takeOver(res, upgrade);
     const connection: Upgraded = { destroy: () => void socket.destroy() };
-    splice(socket, upstream, (target.limits ?? DEFAULT_LIMITS).upgraded, () => listener.onClosed(connection));
-    listener.onSwitched(connection);
+    const closed = onSwitched(connection);
+    splice(socket, upstream, (target.limits ?? DEFAULT_LIMITS).upgraded, closed);
     socket.write(headText(raw, target), 'latin1');
     if (head.length > 0) upstream.write(head);
   };

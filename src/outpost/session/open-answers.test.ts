@@ -25,8 +25,8 @@ function open(settle: (live: LiveSession) => Identity | Promise<Identity>) {
   const answers = new OpenAnswers({ revocations, settle, now: () => state.now });
   const live = { session: { issuedAt: 0, expiresAt: 3_600_000 }, site: { pk: 1 } } as unknown as LiveSession;
   const res = { destroy: () => (state.cut = true) } as unknown as ServerResponse;
-  answers.add(res, live, () => state.may);
-  return { answers, state, live, res };
+  const entry = answers.add(res, live, () => state.may);
+  return { answers, state, live, entry };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -101,11 +101,24 @@ describe('open answers', () => {
   });
 
   it('that are finished are not touched', () => {
-    const { answers, state, res } = open(() => assert.fail('nothing to settle'));
-    answers.delete(res);
+    const { answers, state, entry } = open(() => assert.fail('nothing to settle'));
+    answers.delete(entry);
     state.standing = 'ended';
     answers.check();
     assert.equal(state.cut, false);
+  });
+
+  it('are each broken off, whatever finished before, in between and twice', () => {
+    const { answers, state, live, entry } = open(() => assert.fail('nothing to settle'));
+    const cut: number[] = [];
+    const entries = [0, 1, 2, 3, 4].map((n) => answers.add({ destroy: () => cut.push(n) }, live, () => true));
+    for (const finished of [entries[1], entries[4], entry, entries[1]]) answers.delete(finished!);
+    assert.equal(answers.size, 3);
+    state.standing = 'ended';
+    answers.check();
+    assert.deepEqual(cut.sort(), [0, 2, 3]);
+    for (const finished of entries) answers.delete(finished);
+    assert.deepEqual([answers.size, state.cut], [0, false]);
   });
 
   it('of a session with stale claims go on when the fresh ones allow it', async () => {

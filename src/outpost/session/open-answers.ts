@@ -23,9 +23,13 @@ export interface Breakable {
 /** Decides once more, by what is known of the person and configured now: groups and rules may have changed. */
 export type MayGoOn = (live: LiveSession) => boolean;
 
-interface Entry {
+/** What {@link OpenAnswers.add} gives, for {@link OpenAnswers.delete}. */
+export interface OpenAnswer {
+  readonly answer: Breakable;
   live: LiveSession;
   readonly mayGoOn: MayGoOn;
+  /** where it stands in the list; -1 = no longer */
+  at: number;
 }
 
 export interface OpenAnswersOptions {
@@ -38,7 +42,12 @@ export interface OpenAnswersOptions {
 
 export class OpenAnswers {
   readonly #options: OpenAnswersOptions;
-  readonly #open = new Map<Breakable, Entry>();
+  /**
+   * In no order. No Map: one that every request is put into and taken from makes itself anew again and again, and V8
+   * hangs the new one on the old one, so that requests long answered live on until the next full collection (measured:
+   * docs/performance.md).
+   */
+  readonly #open: OpenAnswer[] = [];
   /** sessions near their end -> when the server may be asked (again), epoch ms; Infinity = it said all it will */
   #prolonging = new WeakMap<LiveSession, number>();
   #retry: NodeJS.Timeout | undefined;
@@ -49,36 +58,44 @@ export class OpenAnswers {
   }
 
   /** An answer begins. */
-  add(answer: Breakable, live: LiveSession, mayGoOn: MayGoOn): void {
-    this.#open.set(answer, { live, mayGoOn });
+  add(answer: Breakable, live: LiveSession, mayGoOn: MayGoOn): OpenAnswer {
+    const entry: OpenAnswer = { answer, live, mayGoOn, at: this.#open.length };
+    this.#open.push(entry);
     this.#look ??= setInterval(() => this.#expire(), LOOK_MS).unref();
     // begun with old claims, while new ones cannot be had: no event would bring it up again
     if (this.#options.revocations.standing(live.session) !== 'live') this.#checkSoon();
+    return entry;
   }
 
-  /** It is over, one way or the other. */
-  delete(answer: Breakable): void {
-    this.#open.delete(answer);
+  /** It is over, one way or the other. The second time nothing happens. */
+  delete(entry: OpenAnswer): void {
+    const { at } = entry;
+    if (at < 0) return;
+    entry.at = -1;
+    const last = this.#open.pop();
+    if (last === undefined || last === entry) return;
+    last.at = at;
+    this.#open[at] = last;
   }
 
   get size(): number {
-    return this.#open.size;
+    return this.#open.length;
   }
 
   /** Breaks off the answers of sessions that are over. To be called after every change of the revocations. */
   check(): void {
     const stale = new Set<LiveSession>();
-    for (const [answer, { live }] of this.#open) {
-      const standing = this.#options.revocations.standing(live.session);
-      if (standing === 'ended') this.#cut(answer);
-      else if (standing === 'stale') stale.add(live);
+    for (const entry of this.#now()) {
+      const standing = this.#options.revocations.standing(entry.live.session);
+      if (standing === 'ended') this.#cut(entry);
+      else if (standing === 'stale') stale.add(entry.live);
     }
     for (const live of stale) void this.#settle(live);
   }
 
   /** Breaks off what would be refused now. To be called after every change of the configuration. */
   recheck(): void {
-    for (const [answer, { live, mayGoOn }] of this.#open) if (!mayGoOn(live)) this.#cut(answer);
+    for (const entry of this.#now()) if (!entry.mayGoOn(entry.live)) this.#cut(entry);
   }
 
   /** No timer stays behind. */
@@ -94,7 +111,7 @@ export class OpenAnswers {
     // an event that came while the claims were under way got this same answer, which does not know of it
     const standing = this.#options.revocations.standing(live.session);
     if (identity?.kind !== 'person' || standing === 'ended') return this.#cutAll(live);
-    for (const [answer, entry] of this.#open) if (entry.live === live && !entry.mayGoOn(live)) this.#cut(answer);
+    for (const entry of this.#now()) if (entry.live === live && !entry.mayGoOn(live)) this.#cut(entry);
     if (identity.reason === 'session-grace' || standing === 'stale') this.#checkSoon();
   }
 
@@ -112,9 +129,10 @@ export class OpenAnswers {
   #expire(): void {
     const now = this.#options.now();
     const due = new Set<LiveSession>();
-    for (const [answer, { live }] of this.#open) {
+    for (const entry of this.#now()) {
+      const { live } = entry;
       const { expiresAt, issuedAt } = live.session;
-      if (expiresAt <= now) this.#cut(answer);
+      if (expiresAt <= now) this.#cut(entry);
       else if (expiresAt - now <= Math.min(AHEAD_MS, (expiresAt - issuedAt) / 2)) due.add(live);
     }
     for (const live of due) {
@@ -135,10 +153,10 @@ export class OpenAnswers {
     if (identity.kind !== 'person' || identity.reason === 'session-grace') return; // asked again until it has run out
     if (session.expiresAt <= expiresAt) return void this.#prolonging.set(live, Infinity);
     own.replace(session);
-    for (const [answer, entry] of this.#open) {
+    for (const entry of this.#now()) {
       if (entry.live !== live) continue;
       if (entry.mayGoOn(own)) entry.live = own;
-      else this.#cut(answer);
+      else this.#cut(entry);
     }
     this.check(); // an event may have come meanwhile
   }
@@ -153,11 +171,16 @@ export class OpenAnswers {
   }
 
   #cutAll(live: LiveSession): void {
-    for (const [answer, entry] of this.#open) if (entry.live === live) this.#cut(answer);
+    for (const entry of this.#now()) if (entry.live === live) this.#cut(entry);
   }
 
-  #cut(answer: Breakable): void {
-    this.#open.delete(answer);
-    breakOff(answer);
+  #cut(entry: OpenAnswer): void {
+    this.delete(entry);
+    breakOff(entry.answer);
+  }
+
+  /** What is open now, to go through while some of it is taken out. */
+  #now(): readonly OpenAnswer[] {
+    return this.#open.slice();
   }
 }
