@@ -45,6 +45,8 @@ export class Metrics {
   );
   readonly #decisions: Counter<'outpost_name' | 'verdict' | 'reason'>;
   readonly #children = new Map<string, Series>();
+  /** of the request before: mostly the same */
+  #lastUpstream: { method: string; scheme: string; host: string; upstreamHost: string; series: Series } | undefined;
   /** undefined before the first configuration: nothing is counted for an outpost without a name */
   #outpost: string | undefined;
   #hosts: ReadonlySet<string> = new Set();
@@ -67,6 +69,7 @@ export class Metrics {
     this.#outpost = outpost;
     this.#hosts = new Set(hosts);
     this.#children.clear();
+    this.#lastUpstream = undefined;
   }
 
   /** Counts answered requests together; runs of the same kind, which batches mostly are, share the look-ups. */
@@ -99,10 +102,14 @@ export class Metrics {
   /** @param upstreamHost authority of the application; one per provider, so bounded */
   upstream(method: string, scheme: string, host: string, upstreamHost: string, seconds: number): void {
     if (this.#outpost === undefined) return;
+    const last = this.#lastUpstream;
+    const same = last?.method === method && last.scheme === scheme && last.host === host;
+    if (same && last.upstreamHost === upstreamHost) return last.series.observe(seconds);
     const [m, h] = [this.#method(method), this.#host(host)];
     const key = `up ${m} ${h} ${scheme} ${upstreamHost}`;
     let series = this.#children.get(key);
     if (!series) this.#children.set(key, (series = this.#upstream.series(this.#outpost, m, scheme, h, upstreamHost)));
+    this.#lastUpstream = { method, scheme, host, upstreamHost, series };
     series.observe(seconds);
   }
 

@@ -46,7 +46,7 @@ export type RequestIngredients = Pick<
 export function requestHeaders(raw: readonly string[], target: RequestIngredients): string[] {
   const out: string[] = ['Host', target.host];
   const named = connectionNames(valuesOf(raw, 'connection'));
-  const before: string[] = [];
+  let before = '';
   let trailers = false;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!;
@@ -68,7 +68,7 @@ export function requestHeaders(raw: readonly string[], target: RequestIngredient
         break;
       }
       case 'x-forwarded-for':
-        if (target.trusted) before.push(value);
+        if (target.trusted) before += `${value}, `;
         break;
       case 'te':
       case 'dropped':
@@ -76,10 +76,8 @@ export function requestHeaders(raw: readonly string[], target: RequestIngredient
     }
   }
   if (trailers) out.push('TE', 'trailers');
-  before.push(target.peer);
-  out.push('X-Forwarded-For', before.join(', '));
-  out.push('X-Forwarded-Host', target.originalHost, 'X-Forwarded-Proto', target.scheme);
-  for (const part of target.identity.flat) out.push(part);
+  out.push('X-Forwarded-For', before + target.peer);
+  out.push('X-Forwarded-Host', target.originalHost, 'X-Forwarded-Proto', target.scheme, ...target.identity.flat);
   return out;
 }
 

@@ -21,7 +21,7 @@ function open(settle: (live: LiveSession) => Identity | Promise<Identity>) {
     now: 0,
     may: true,
   };
-  const revocations = { standing: () => state.standing } as unknown as Revocations;
+  const revocations = { version: 0, standing: () => state.standing } as unknown as Revocations;
   const answers = new OpenAnswers({ revocations, settle, now: () => state.now });
   const live = { session: { issuedAt: 0, expiresAt: 3_600_000 }, site: { pk: 1 } } as unknown as LiveSession;
   const res = { destroy: () => (state.cut = true) } as unknown as ServerResponse;

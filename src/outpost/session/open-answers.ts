@@ -62,8 +62,11 @@ export class OpenAnswers {
     const entry: OpenAnswer = { answer, live, mayGoOn, at: this.#open.length };
     this.#open.push(entry);
     this.#look ??= setInterval(() => this.#expire(), LOOK_MS).unref();
+    const { revocations } = this.#options;
+    // as a rule it was found out just now, for the decision
+    const standing = live.seenVersion === revocations.version ? live.standing : revocations.standing(live.session);
     // begun with old claims, while new ones cannot be had: no event would bring it up again
-    if (this.#options.revocations.standing(live.session) !== 'live') this.#checkSoon();
+    if (standing !== 'live') this.#checkSoon();
     return entry;
   }
 
