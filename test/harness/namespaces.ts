@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { Claims } from './claims.ts';
 import { demandRoot } from './tmpfs.ts';
 import { guard } from './wait.ts';
 
@@ -6,6 +7,19 @@ const run = (line: string): void => {
   const [command = '', ...args] = line.split(' ');
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 };
+
+const claims = new Claims('networks');
+
+/** The first three numbers of addresses nobody on this machine uses, not even what a killed test left behind. */
+function freeSubnet(): string {
+  const used = execFileSync('ip', ['-o', '-4', 'address'], { encoding: 'utf8' });
+  for (let i = 0; i < 10_000; i++) {
+    const number = (process.pid * 7 + i) % 10_000;
+    const subnet = `10.${100 + Math.floor(number / 100)}.${1 + (number % 100)}`;
+    if (!used.includes(` ${subnet}.`) && claims.take(subnet)) return subnet;
+  }
+  throw new Error('no free network found for the test');
+}
 
 /**
  * Two network namespaces joined with each other and with the test, each with its own 443, 9000 and 9300:
@@ -22,13 +36,13 @@ export class Namespaces {
   readonly #between: { near: string; far: string };
   readonly #done: () => void;
 
-  /** @param index keeps the names and networks of several of them apart */
+  /** @param index keeps the names of several of them in one process apart */
   constructor(index: number) {
     demandRoot('making network namespaces');
     const id = `gh${process.pid % 100_000}${'abcdefgh'[index]}`;
     this.gate = `${id}g`;
     this.web = `${id}w`;
-    this.#subnet = `10.${100 + (process.pid % 100)}.${index + 1}`;
+    this.#subnet = freeSubnet();
     this.#done = guard.undoAtExit(() => this.#delete());
     for (const name of [this.gate, this.web]) {
       run(`ip netns add ${name}`);
@@ -105,5 +119,6 @@ export class Namespaces {
       }
     }
     for (const name of [this.gate, this.web]) run(`ip netns del ${name}`);
+    claims.release(this.#subnet);
   }
 }
