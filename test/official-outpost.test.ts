@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { Client, trace } from './harness/client.ts';
 import { OfficialOutpost } from './harness/official-outpost.ts';
+import { freePort } from './harness/ports.ts';
 import { Scene } from './harness/scene.ts';
 import type { Person } from './harness/provision.ts';
 import { eventually } from './harness/wait.ts';
@@ -22,9 +23,7 @@ describe('an official outpost at our server', () => {
     });
     await scene.provision.group('staff', [alice.pk]);
     // the outpost's address is known first, its token last
-    const place = new OfficialOutpost('http://nowhere.test/', '');
-    port = await place.listen();
-    await place.stop();
+    port = await freePort();
     const application = await scene.provision.application({
       slug: 'app',
       mode: 'forward_single',

@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createRemoteJWKSet, jwtVerify, SignJWT } from 'jose';
 import type { JWTPayload } from 'jose';
 import { WebSocket } from 'ws';
@@ -49,6 +48,9 @@ export class OfficialOutpost {
   readonly #server: Server;
   readonly #sessions = new Map<string, JWTPayload>();
   #link: WebSocket | undefined;
+  /** one after the other: of two at once the older answer could come last */
+  #refreshing = Promise.resolve();
+  #stopped = false;
   #hello: NodeJS.Timeout | undefined;
 
   /** @param server address with a slash at its end, as such outposts need it */
@@ -60,9 +62,8 @@ export class OfficialOutpost {
     });
   }
 
-  async listen(port = 0): Promise<number> {
+  async listen(port: number): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
-    return (this.#server.address() as AddressInfo).port;
   }
 
   /** What it does at its start. @throws when an answer is not exactly what is published */
@@ -91,7 +92,7 @@ export class OfficialOutpost {
     const url = new URL(`${this.#api.replace(/^http/, 'ws').replace(/api\/v3$/, '')}ws/outpost/${this.outpost.pk}/`);
     url.search = new URLSearchParams({ attempt: '0', instance_uuid: this.instance }).toString();
     const headers = { authorization: `Bearer ${this.#token}`, 'user-agent': USER_AGENT };
-    const link = new WebSocket(url, { headers, handshakeTimeout: 10_000 });
+    const link = new WebSocket(url, { headers, handshakeTimeout: 30_000 });
     this.#link = link;
     link.on('message', (data: Buffer) => this.#obey(String(data)));
     await new Promise((resolve, reject) => link.once('open', resolve).once('error', reject));
@@ -127,8 +128,10 @@ export class OfficialOutpost {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearInterval(this.#hello);
     this.#link?.terminate();
+    await this.#refreshing;
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
@@ -189,10 +192,19 @@ export class OfficialOutpost {
   #obey(text: string): void {
     const frame = decode<Frame & Record<string, unknown>>(strict.frame, JSON.parse(text));
     this.frames.push(frame);
-    if (frame.instruction === 2) void this.refresh();
+    if (frame.instruction === 2) this.#refreshing = this.#refreshing.then(() => this.#refreshTold());
     const { session_id } = frame.args;
     if (frame.instruction !== 4 && frame.args['sub_type'] !== 'logout') return;
     for (const [id, { sid }] of this.#sessions) if (sid === session_id) this.#sessions.delete(id);
+  }
+
+  /** @throws what {@link refresh} throws, unless nobody cares any more */
+  async #refreshTold(): Promise<void> {
+    try {
+      await this.refresh();
+    } catch (error) {
+      if (!this.#stopped) throw error;
+    }
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -251,7 +263,10 @@ export class OfficialOutpost {
     const checks = { issuer, audience: provider.client_id };
     const { payload } = listed.includes('HS256')
       ? await jwtVerify(token, Buffer.from(provider.client_secret), { ...checks, algorithms: ['HS256'] })
-      : await jwtVerify(token, createRemoteJWKSet(new URL(jwks_uri)), { ...checks, algorithms: ['RS256'] });
+      : await jwtVerify(token, createRemoteJWKSet(new URL(jwks_uri), { timeoutDuration: 30_000 }), {
+          ...checks,
+          algorithms: ['RS256'],
+        });
     decode(strict.proxyClaims, payload);
     return payload;
   }
