@@ -25,15 +25,20 @@ export const VIEWS = {
 /** Starts the real browser; every name under `.test` leads to `address`. */
 export function startBrowser(address = '127.0.0.1'): Promise<Browser> {
   return chromium.launch({
+    timeout: 120_000,
     executablePath: '/usr/bin/chromium',
     args: [...ARGUMENTS, `--host-resolver-rules=MAP *.test ${address}`],
   });
 }
 
 /** A person's browser: own cookies, accepts the tests' certificates. */
-export async function person(browser: Browser, options: { scheme?: 'light' | 'dark' } = {}): Promise<BrowserContext> {
+export async function person(
+  browser: Browser,
+  options: { scheme?: 'light' | 'dark'; javaScript?: boolean } = {},
+): Promise<BrowserContext> {
   const context = await browser.newContext({
     ignoreHTTPSErrors: true,
+    javaScriptEnabled: options.javaScript ?? true,
     viewport: VIEWS.desktop,
     colorScheme: options.scheme ?? 'light',
     reducedMotion: 'reduce', // a colour half way to its next value is no finding

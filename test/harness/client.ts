@@ -51,6 +51,7 @@ export class Client {
     this.#agent = new Agent({
       connections: 64,
       connect: {
+        timeout: 30_000,
         rejectUnauthorized: false,
         lookup: (name, options, done) => {
           const address = resolve(name);
@@ -159,15 +160,18 @@ export function trace(page: Page): string {
   return page.hops.map((h) => `${h.method} ${h.url} -> ${h.status} ${h.location ?? ''}`).join('\n');
 }
 
+/** A server that should close a connection and does not is given up after this silence. */
+const SILENCE_MS = 30_000;
+
 /**
- * Sends bytes as they are and reads until the server closes or `idleMs` pass without data.
+ * Sends bytes as they are and reads until the server closes: ask for that (`Connection: close`).
  * For requests no HTTP client would make.
  */
-export function rawExchange(port: number, bytes: string | Buffer, host = '127.0.0.1', idleMs = 1_500): Promise<string> {
+export function rawExchange(port: number, bytes: string | Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, host, () => socket.write(bytes));
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
     let text = '';
-    socket.setTimeout(idleMs, () => socket.destroy());
+    socket.setTimeout(SILENCE_MS, () => socket.destroy());
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
     socket.once('error', reject);
     socket.once('close', () => resolve(text));
@@ -190,7 +194,7 @@ export function rawExchangeTls(
       socket.write([line, ...lines, 'Connection: close', '', ''].join('\r\n')),
     );
     let text = '';
-    socket.setTimeout(20_000, () => socket.destroy());
+    socket.setTimeout(SILENCE_MS, () => socket.destroy());
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
     socket.once('error', reject);
     socket.once('close', () => resolve(text));

@@ -77,7 +77,7 @@ export class Fleet {
         res.once('end', () => resolve({ status: res.statusCode ?? 0, text }));
         res.once('error', reject);
       });
-      req.setTimeout(10_000, () => req.destroy(new Error('no answer within 10 s')));
+      req.setTimeout(30_000, () => req.destroy(new Error('no answer within 30 s')));
       req.once('error', reject);
       req.end();
     });

@@ -54,7 +54,7 @@ export function askWhole(url: URL, path: string, method: string, headers: readon
         resolve({ status: res.statusCode ?? 0, headers: pairsOf(res.rawHeaders), body: Buffer.concat(parts) }),
       );
     });
-    req.setTimeout(10_000, () => req.destroy(new Error('no answer within 10 s')));
+    req.setTimeout(30_000, () => req.destroy(new Error('no answer within 30 s')));
     req.once('error', reject);
     req.end();
   });

@@ -81,7 +81,7 @@ export class Traffic {
       const req = request(this.#options.origin + (this.#options.path ?? '/traffic'), { agent: this.#agent, headers });
       const failed = (error: NodeJS.ErrnoException): void =>
         resolve({ outcome: error.code ?? error.message, reused: req.reusedSocket });
-      req.setTimeout(10_000, () => req.destroy(new Error('timeout')));
+      req.setTimeout(30_000, () => req.destroy(new Error('timeout')));
       req.once('error', failed);
       req.once('response', (res) => {
         res.once('error', failed);
