@@ -18,7 +18,7 @@ const FETCH = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empt
 const MANIFEST = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'manifest' };
 
 /** What clients get that cannot be led through a login, and what people read when something is wrong. */
-describe('answers', { timeout: 180_000 }, () => {
+describe('answers', { timeout: 600_000 }, () => {
   let scene: Scene;
   let browser: Browser;
   let alice: Person;

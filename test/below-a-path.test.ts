@@ -12,7 +12,7 @@ const PATH = '/auth/';
 const ADMIN = 'the first password';
 
 /** `WEB__PATH`, without a reverse proxy: every page of a first start and a login, and whatever they lead to. */
-describe('an identity server below a path, asked directly', { timeout: 120_000 }, () => {
+describe('an identity server below a path, asked directly', { timeout: 600_000 }, () => {
   let scene: Scene;
   let visitor: Client;
 
@@ -31,7 +31,7 @@ describe('an identity server below a path, asked directly', { timeout: 120_000 }
   const at = (path: string) => `${scene.server}${PATH}${path}`;
 
   it('is announced and set up there', async () => {
-    const { value: link } = await eventually('set-up link', 5_000, () => {
+    const { value: link } = await eventually('set-up link', 30_000, () => {
       const found = /https?:\/\/\S+initial-setup\/\?token=\S+/.exec(scene.gatehouse.log)?.[0];
       assert.ok(found !== undefined, scene.gatehouse.tail());
       return new URL(found);

@@ -81,7 +81,7 @@ const SET_UPS: Record<string, SetUp> = {
  * Compose set-ups, their processes started by hand: the server, an outpost of its own with the environment the file
  * gives it, an application, and what stands in for Traefik, which reads the labels.
  */
-describe('the compose set-up', { timeout: 180_000 }, () => {
+describe('the compose set-up', { timeout: 600_000 }, () => {
   let scene: Scene;
   let outpost: StandaloneOutpost;
   let alice: Person;

@@ -13,7 +13,7 @@ describe('the demo', () => {
 
   before(async () => {
     gatehouse = await Gatehouse.start({ args: ['--demo'], env: { GATEHOUSE_BOOTSTRAP_TOKEN: undefined } });
-    await eventually('addresses and passwords in the terminal', 20_000, () => readTerminal());
+    await eventually('addresses and passwords in the terminal', 60_000, () => readTerminal());
   });
   after(() => gatehouse?.stop());
   afterEach((t) => gatehouse?.explain(t));
@@ -58,7 +58,7 @@ describe('the demo', () => {
     const before = new Map(passwords);
     const end = gatehouse.log.length;
     await gatehouse.restart();
-    await eventually('addresses again', 20_000, () => assert.match(gatehouse.log.slice(end), /demo\.localhost/));
+    await eventually('addresses again', 60_000, () => assert.match(gatehouse.log.slice(end), /demo\.localhost/));
     const visitor = new Client();
     const page = await visitor.enter(`${demo}/`, 'alice', before.get('alice')!);
     assert.equal(page.status, 200, trace(page));

@@ -58,11 +58,11 @@ describe('someone without access', () => {
     const visitor = scene.visitor();
     await visitor.enter(`${scene.address('annex')}/`, 'carol', carol.password);
     await scene.provision.removeMember(guests, carol.pk);
-    await eventually('denied', 5_000, async () =>
+    await eventually('denied', 20_000, async () =>
       assertDenied(await visitor.open(`${scene.address('annex')}/`), 'carol'),
     );
     await scene.provision.addMember(guests, carol.pk);
-    await eventually('let in again', 5_000, async () => {
+    await eventually('let in again', 20_000, async () => {
       assert.equal((await visitor.open(`${scene.address('annex')}/`)).status, 200);
     });
   });

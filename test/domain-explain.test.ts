@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { Asker, DIALECTS, inParallel, toldUser } from './harness/asking.ts';
 import type { Dialect, Heard } from './harness/asking.ts';
 import type { Client } from './harness/client.ts';
+import type { Person } from './harness/provision.ts';
 import { Scene } from './harness/scene.ts';
 import { eventually } from './harness/wait.ts';
 
@@ -63,19 +64,21 @@ describe('explain at domain level', () => {
     await bind('shop-deep', 'shop', '/admin/deep', crew);
     await bind('files', 'files', '/Ärger', staff);
     await provision.served(scene.gatehouse.origin, address('other'));
-    for (const person of [ada, ben, eve]) {
+    const enter = async (person: Person) => {
       const client = scene.visitor();
       people.set(person.username, client);
       const rd = encodeURIComponent(`${address('wiki')}/enter`);
       const login = await client.open(`${address('login')}/outpost.goauthentik.io/start?rd=${rd}`);
       const page = await client.login(login, person.username, person.password);
       assert.equal(page.url.href, `${address('wiki')}/enter`);
-    }
-    // the last binding is known when ada, who alone may, is told so
-    await eventually('all applications are known', 10_000, async () => {
+    };
+    await enter(ada); // who gets in whether the outpost knows all bindings yet or not
+    await eventually('all applications are known', 60_000, async () => {
       const visit = { host: authority('files'), method: 'GET', target: '/%C3%84rger', cookie: cookie('files', 'ada') };
       assert.equal((await asker.ask('traefik', visit)).headers['x-authentik-meta-app'], 'files');
     });
+    await enter(ben);
+    await enter(eve);
   });
   after(async () => {
     asker?.close();

@@ -194,7 +194,7 @@ describe('explain', () => {
     }
     // eve stays signed in, and may not use the applications any more
     await provision.removeMember(crew, pk('eve'));
-    await eventually('eve is refused', 10_000, async () => {
+    await eventually('eve is refused', 60_000, async () => {
       for (const site of providers.keys()) {
         const dialect = site.endsWith('carried') ? 'proxy' : 'traefik';
         const host = new URL(address(site)).host;

@@ -24,7 +24,7 @@ describe('the first start without a password', () => {
   afterEach((t) => gatehouse?.explain(t));
 
   it('shows a one-time set-up link in the terminal', async () => {
-    const { value } = await eventually('link in the terminal', 5_000, () => {
+    const { value } = await eventually('link in the terminal', 30_000, () => {
       const found = LINK.exec(gatehouse.log)?.[0];
       assert.ok(found !== undefined, gatehouse.tail());
       return found;

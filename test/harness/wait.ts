@@ -2,6 +2,9 @@
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** How often a promise may be measured. */
+const MEASUREMENTS = 5;
+
 /** The value of `promise`, or `undefined` when it takes longer. */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
@@ -62,6 +65,21 @@ export async function eventually<T>(
       await sleep(intervalMs);
     }
   }
+}
+
+/**
+ * Measures what is promised to take at most `boundMs`, and again when it took longer: a machine that stands still for a
+ * moment spoils one measurement, a product that is too slow spoils every one.
+ * @param measure does it once, patiently, and returns the milliseconds it took
+ * @returns all measurements, of which the last keeps the promise
+ */
+export async function promised(what: string, boundMs: number, measure: () => Promise<number>): Promise<number[]> {
+  const times: number[] = [];
+  while (times.length < MEASUREMENTS) {
+    times.push(await measure());
+    if (times.at(-1)! <= boundMs) return times;
+  }
+  throw new Error(`${what}: at most ${boundMs} ms are promised, it took ${times.join(', ')} ms`);
 }
 
 const running = new Set<number>();
