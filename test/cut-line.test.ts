@@ -13,10 +13,10 @@ import type { Received } from './harness/upstream.ts';
 import { eventually, sleep } from './harness/wait.ts';
 
 /** The rule is one second (issue of the standalone outposts); a loaded machine gets more, and the time is reported. */
-const BOUND_MS = 8_000;
+const BOUND_MS = 15_000;
 const APPLICATION = 'http://wiki.test:9000';
 
-describe('a cut line between outposts and server', { timeout: 240_000 }, () => {
+describe('a cut line between outposts and server', { timeout: 600_000 }, () => {
   let net: Namespaces;
   let gatehouse: Gatehouse;
   let upstream: Upstream;

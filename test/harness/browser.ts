@@ -43,7 +43,7 @@ export async function person(
     colorScheme: options.scheme ?? 'light',
     reducedMotion: 'reduce', // a colour half way to its next value is no finding
   });
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(120_000);
   return context;
 }
 
