@@ -73,7 +73,7 @@ describe('a fresh clone', { timeout: 900_000 }, () => {
     t.diagnostic(`size of the clone then: ${size.split('\t')[0]} MB`);
     const second = await start();
     t.diagnostic(`second start: ${second.ms} ms`);
-    assert.ok(second.ms < 15_000, second.said);
+    assert.ok(second.ms < 60_000, second.said);
     assert.doesNotMatch(second.said, /npm ci|installing|building/i);
     assert.equal(
       execFileSync('git', ['status', '--porcelain'], { cwd: clone, encoding: 'utf8' }),

@@ -7,7 +7,7 @@ import { StandaloneOutpost } from './outpost.ts';
 import { freePort } from './ports.ts';
 import { Provision } from './provision.ts';
 import { Upstream } from './upstream.ts';
-import { eventually, failed, isAlive } from './wait.ts';
+import { eventually, failed, isAlive, killNow } from './wait.ts';
 
 export interface FleetOptions {
   /** how many outposts */
@@ -98,7 +98,7 @@ export class Fleet {
   /** Kills all processes of an outpost and waits until it is back as it was. */
   async killAndAwaitReturn(outpost: StandaloneOutpost): Promise<void> {
     const family = [outpost.pid, ...outpost.pids('worker')];
-    for (const pid of family) process.kill(pid, 'SIGKILL');
+    for (const pid of family) killNow(pid); // its workers may go with the supervisor
     await outpost.exit();
     await eventually('all its processes gone', 20_000, () => {
       const left = family.filter(isAlive);

@@ -1,4 +1,5 @@
 /** Waiting and cleaning up, shared by the parts of the harness. */
+import { readFileSync } from 'node:fs';
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -96,23 +97,27 @@ export const guard = {
   },
 };
 
+/** Whether it runs: one that ended and that nobody has asked about yet does not. */
 export function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    const [, state] = /^.*\) (\S)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    return state !== 'Z' && state !== 'X';
   } catch {
     return false;
   }
 }
 
-function killAll(): void {
-  for (const pid of running) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // gone already
-    }
+/** Ends a process at once, if it did not end meanwhile. */
+export function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // gone already
   }
+}
+
+function killAll(): void {
+  for (const pid of running) killNow(pid);
   for (const undo of leftovers) {
     try {
       undo();
