@@ -3,6 +3,7 @@ import { Client } from './client.ts';
 import { outpostConfiguration } from './configurations.ts';
 import { Gatehouse } from './gatehouse.ts';
 import { Nginx } from './nginx.ts';
+import { Line } from './line.ts';
 import { StandaloneOutpost } from './outpost.ts';
 import { freePort } from './ports.ts';
 import { Provision } from './provision.ts';
@@ -16,6 +17,8 @@ export interface FleetOptions {
   validity?: string;
   /** more variables of the outposts */
   env?: Readonly<Record<string, string>>;
+  /** outposts reach the server over a line that can be cut: {@link Fleet.line} */
+  line?: boolean;
 }
 
 /**
@@ -34,6 +37,7 @@ export class Fleet {
   readonly #ports: { wiki: number; forge: number };
   readonly #clients = new Set<Client>();
   #nginx: Nginx | undefined;
+  #line: Line | undefined;
 
   private constructor(gatehouse: Gatehouse, upstream: Upstream, ports: { wiki: number; forge: number }) {
     this.gatehouse = gatehouse;
@@ -54,6 +58,12 @@ export class Fleet {
       await fleet.stop();
       throw error;
     }
+  }
+
+  /** between the outposts and the server, where there is one */
+  get line(): Line {
+    if (this.#line === undefined) throw new TypeError('there is no line');
+    return this.#line;
   }
 
   /** Host header of `wiki` */
@@ -120,10 +130,11 @@ export class Fleet {
     await this.#nginx?.stop();
     await Promise.all(this.outposts.map((outpost) => outpost.stop()));
     await this.upstream.stop();
+    this.#line?.close();
     await this.gatehouse.stop();
   }
 
-  async #setUp({ size = 3, validity = 'hours=1', env = {} }: FleetOptions): Promise<void> {
+  async #setUp({ size = 3, validity = 'hours=1', env = {}, line = false }: FleetOptions): Promise<void> {
     await this.provision.serverAddress(`http://auth.test:${this.gatehouse.port}`);
     const provider = { access_token_validity: validity };
     const carried = {
@@ -137,8 +148,10 @@ export class Fleet {
       this.providers.push(made.provider);
     }
     const { token } = await this.provision.outpost('many', this.providers);
+    if (line) this.#line = await Line.to(this.gatehouse.port);
+    const server = this.#line?.origin ?? this.gatehouse.origin;
     for (let i = 0; i < size; i++) {
-      const outpost = await StandaloneOutpost.prepare({ server: this.gatehouse.origin, token, workers: 1, env });
+      const outpost = await StandaloneOutpost.prepare({ server, token, workers: 1, env });
       this.outposts.push(outpost);
       outpost.launch();
     }
