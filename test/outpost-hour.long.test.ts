@@ -226,13 +226,14 @@ describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 30) * 60_00
       throw error;
     }
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] = 0;
+    disturbances.length = 0;
     end = performance.now() + MINUTES * 60_000;
     await Promise.all([...work, comers(people[0]!), settings(), outages(), measure()]);
 
     const all = growthOf(samples.map((sample) => sample.all));
     const data = growthOf(samples.map((sample) => sample.data));
     t.diagnostic(JSON.stringify(counts));
-    for (const line of disturbances.slice(-20)) t.diagnostic(line);
+    for (const text of disturbances.slice(-20)) t.diagnostic(text.replace(/code_challenge=.*/g, '…').slice(0, 400));
     t.diagnostic(`heap after collection, ${samples.length} samples: all ${told(all)}; data ${told(data)}`);
     for (const [i, process] of ['supervisor', 'worker'].entries()) {
       const of = (part: keyof Heap) => told(growthOf(samples.map(({ each }) => each[i]![part])));

@@ -341,6 +341,25 @@ describe('sessions', () => {
     assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200);
   });
 
+  it('go on when the server goes away between the two steps of a renewal', async () => {
+    const { fetch } = outpost.channel;
+    const failures: (() => Promise<Response>)[] = [
+      async () => Response.json({ error: 'The identity server is restarting.' }, { status: 503 }),
+      () => Promise.reject(new TypeError('fetch failed')),
+    ];
+    outpost.pass(1810);
+    for (const fail of failures) {
+      const begun = await outpost.browse('/outpost.goauthentik.io/start?rd=/page', navigation);
+      const back = outpost.server.login(begun.headers.location ?? '');
+      outpost.pass(455); // however long it took: from here to the page and back would go on for ever
+      Object.assign(outpost.channel, { fetch: fail });
+      const answer = await outpost.browse(back).finally(() => Object.assign(outpost.channel, { fetch }));
+      assert.equal(answer.headers.location, 'http://app.test/page');
+      assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200, 'not tried again at once');
+      outpost.pass(455);
+    }
+  });
+
   it('are renewed at the second try when the server went away during the first, before scripts are refused', async () => {
     outpost.pass(1900);
     assert.equal((await outpost.browse('/outpost.goauthentik.io/start?rd=/page', navigation)).status, 302);

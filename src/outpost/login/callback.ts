@@ -63,13 +63,11 @@ export async function callback(
   } catch (error) {
     const refusal = authorizationError(error);
     const codeNotTaken = error instanceof CodeNotTaken;
-    if (
-      state.purpose === 'renew' &&
-      identity.kind === 'person' &&
-      (codeNotTaken || SILENT_FAILURES.has(refusal ?? ''))
-    ) {
-      // the attempt's cookie stays: while it does, renewal is not tried again
-      sendRedirect(exchange.res, target);
+    const away = error instanceof CodedError && error.code === 'login-server-unreachable';
+    const cameToNothing = codeNotTaken || away || SILENT_FAILURES.has(refusal ?? '');
+    if (state.purpose === 'renew' && identity.kind === 'person' && cameToNothing) {
+      // for a while renewal is not tried again
+      sendRedirect(exchange.res, target, site.attempts.giveUp(state.id, services.now()));
       return report(exchange, 'endpoint', site, identity.live.user);
     }
     if (codeNotTaken && state.round < MAX_ROUNDS) {

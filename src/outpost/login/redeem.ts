@@ -77,7 +77,13 @@ function explain(error: unknown): CodedError {
   }
   const ofProtocol =
     error instanceof oauth.OperationProcessingError || error instanceof oauth.UnsupportedOperationError;
-  return ofProtocol
+  return ofProtocol && !isAway(error)
     ? new CodedError('login-failed', 502, 'The identity server gave an answer that cannot be used.', detail)
     : new CodedError('login-server-unreachable', 502, 'The outpost cannot reach the identity server.', detail);
+}
+
+/** The library keeps an answer it cannot use as the cause: 502 to 504 come from reverse proxies, and from ours. */
+function isAway({ cause }: Error): boolean {
+  const status = typeof cause === 'object' && cause !== null && 'status' in cause ? cause.status : undefined;
+  return status === 502 || status === 503 || status === 504;
 }

@@ -71,8 +71,7 @@ export class Attempts {
   ): Promise<{ state: string; nonce: string; codeChallenge: string; setCookies: string[] } | undefined> {
     const { target, round, purpose, now } = request;
     if (target.length > MAX_TARGET) return undefined;
-    // the time first, so that names sort by age
-    const id = Math.floor(now / 1000).toString(36) + randomBytes(RANDOM_BYTES).toString('hex');
+    const id = newId(now);
     const secrets: AttemptSecrets = { id, verifier: randomText(), nonce: randomText() };
     const value = await seal(this.#sealKey('attempt'), JSON.stringify(secrets));
     const state = await this.#sealState({ id, target, round, created: now, purpose });
@@ -121,6 +120,11 @@ export class Attempts {
     return this.names(cookies).some((name) => Math.abs(now - begun(name)) < ms);
   }
 
+  /** Set-Cookie texts that put a cookie of now in the place of an attempt that came to nothing: it counts from now on. */
+  giveUp(id: string, now: number): string[] {
+    return [this.end(id), setCookie(this.#prefix + newId(now), '-', ATTEMPT_LIFE_S, this.#options.scope)];
+  }
+
   /** Set-Cookie text that ends one attempt. */
   end(id: string): string {
     return deleteCookie(this.#prefix + id, this.#options.scope);
@@ -155,6 +159,9 @@ export class Attempts {
     return keys;
   }
 }
+
+/** The time first, so that names sort by age. */
+const newId = (now: number) => Math.floor(now / 1000).toString(36) + randomBytes(RANDOM_BYTES).toString('hex');
 
 /** 256 bits as base64url: a PKCE verifier or a nonce. */
 const randomText = () => randomBytes(32).toString('base64url');
