@@ -16,8 +16,8 @@ async function attempt(
   username: string,
   password: string,
   extra: readonly Pair[] = [],
+  browser = new Browser(env.port, from),
 ): Promise<Answer> {
-  const browser = new Browser(env.port, from);
   const page = (await browser.follow(`${env.base}${LOGIN}`)).at(-1);
   assert.ok(page, 'no login page');
   return browser.submit(page, { username, password }, [
@@ -282,6 +282,43 @@ export const cases: Case[] = [
         body: 'username=akadmin&username=eve&password=a&password=b&__proto__=x&username[]=x',
       });
       assert.ok(twice.status < 500 && one(twice, 'set-cookie').includes('authentik_session=') === false, story(twice));
+    },
+  },
+  {
+    id: 'L8',
+    rule: 'L',
+    title: 'guessing keeps nobody waiting who signed in here before; who did so as somebody else is a stranger',
+    async run(env) {
+      const [person, guesser] = [await env.person(), await env.person()];
+      const jars = new Map<string, Browser['jar']>();
+      for (const { username, password } of [person, guesser]) {
+        const browser = new Browser(env.port, '127.0.6.1');
+        const answer = await attempt(env, '127.0.6.1', username, password, [], browser);
+        assert.ok(answer.status >= 300 && answer.status < 400, story(answer));
+        const known = [...browser.jar].map(([host, cookies]) => {
+          const kept = [...cookies].filter(([name]) => name === 'authentik_proxy_known');
+          return [host, new Map(kept)] as const;
+        });
+        assert.ok(known.some(([, cookies]) => cookies.size === 1));
+        jars.set(username, new Map(known));
+      }
+      /** Signed out, and somewhere else. */
+      const from = (address: string, who: { username: string }) =>
+        new Browser(env.port, address, jars.get(who.username));
+      const { username, password } = person;
+      for (let i = 0; i < 10; i++) {
+        const answer = await attempt(env, '', username, `wrong ${i}`, [], from(`127.0.6.${10 + i}`, guesser));
+        assert.equal(answer.status, 400, story(answer));
+      }
+      for (const [who, browser] of [
+        ['the guesser', from('127.0.6.2', guesser)],
+        ['anybody', new Browser(env.port, '127.0.6.3')],
+      ] as const) {
+        const answer = await attempt(env, '', username, password, [], browser);
+        assert.equal(answer.status, 429, `${who}: ${story(answer)}`);
+      }
+      const own = await attempt(env, '', username, password, [], from('127.0.6.4', person));
+      assert.ok(own.status >= 300 && own.status < 400, `locked out by guesses: ${story(own)}`);
     },
   },
 ];

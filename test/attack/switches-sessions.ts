@@ -394,11 +394,23 @@ export const sessionSwitches: readonly Switch[] = [
     edits: [
       edit(
         'server/flows/credentials.ts',
-        'const attempt = { account, address };',
-        'const attempt = { account: typed + password, address };',
+        'const attempt = { account, ',
+        'const attempt = { account: typed + password, ',
       ),
     ],
     noticed: ['L3'],
+  },
+  {
+    rule: 'L',
+    title: 'a browser known to one account is known to all',
+    edits: [
+      edit(
+        'server/flows/known-browser.ts',
+        'one.account === user.uuid && one.password === password',
+        'one.account !== password',
+      ),
+    ],
+    noticed: ['L8'],
   },
   {
     rule: 'L',

@@ -1,12 +1,15 @@
-/** Our two cookies: the session of the server and the token that ties a form to its browser. */
+/** Our cookies: the session of the server, the token that ties a form to its browser, and who signed in here before. */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { fastifyCookie } from '@fastify/cookie';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerContext } from '../context.ts';
+import { LOGIN } from './paths.ts';
 
 export const SESSION_COOKIE = 'authentik_session';
 export const CSRF_COOKIE = 'authentik_csrf';
 export const CSRF_FIELD = 'csrf';
+/** Everything in front of applications takes cookies of this prefix out, should one share our host (spec/security.md H). */
+const KNOWN_BROWSER_COOKIE = 'authentik_proxy_known';
 
 const CSRF_SHAPE = /^[\w-]{43}$/;
 
@@ -27,6 +30,23 @@ export function setSessionCookie(ctx: ServerContext, request: FastifyRequest, re
 
 export function clearSessionCookie(ctx: ServerContext, request: FastifyRequest, reply: FastifyReply): void {
   void reply.setCookie(SESSION_COOKIE, '', { ...sessionAttributes(ctx, request), maxAge: 0 });
+}
+
+/** @returns the sealed text of `known-browser.ts`, or empty */
+export function knownBrowserCookie(request: FastifyRequest): string {
+  return read(request, KNOWN_BROWSER_COOKIE);
+}
+
+/** Sent to the login page only. @param seconds how long the browser keeps it */
+export function setKnownBrowserCookie(
+  ctx: ServerContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  value: string,
+  seconds: number,
+): void {
+  const path = ctx.settings.webPath + LOGIN;
+  void reply.setCookie(KNOWN_BROWSER_COOKIE, value, { ...attributes(ctx, request), path, maxAge: seconds });
 }
 
 /** Tokens made for an answer under way: all forms of one page carry the same. */

@@ -1,4 +1,5 @@
 /** Checking a username and a password, slowly enough for guessers and alike for known and unknown people. */
+import type { FastifyRequest } from 'fastify';
 import { sql } from 'kysely';
 import type { Refusal } from '../../rules/failure-limit.ts';
 import type { ServerContext } from '../context.ts';
@@ -6,6 +7,7 @@ import { matchingHash } from '../directory/passwords.ts';
 import { foldUsername, userByUsername } from '../directory/users.ts';
 import type { Db } from '../storage/database.ts';
 import type { UserRow } from '../storage/rows.ts';
+import type { KnownBrowsers } from './known-browser.ts';
 import type { AttemptLimiter } from './limiter.ts';
 
 /** Longer ones are nobody's password, only work for the hash. */
@@ -21,21 +23,24 @@ export type CredentialResult =
 export class CredentialCheck {
   readonly #ctx: ServerContext;
   readonly #limiter: AttemptLimiter;
+  readonly #browsers: KnownBrowsers;
 
-  constructor(ctx: ServerContext, limiter: AttemptLimiter) {
+  constructor(ctx: ServerContext, limiter: AttemptLimiter, browsers: KnownBrowsers) {
     this.#ctx = ctx;
     this.#limiter = limiter;
+    this.#browsers = browsers;
   }
 
   /**
    * @param typed username or email address as typed
-   * @param address of the client, for the limit
+   * @param request tells address and browser, for the limit
    */
-  async check(typed: string, password: string, address: string): Promise<CredentialResult> {
+  async check(typed: string, password: string, request: FastifyRequest): Promise<CredentialResult> {
     const found = typed.length > MAX_USERNAME ? undefined : await accountOf(this.#ctx.db, typed);
     // The username and the address of one person are one account for the limit, or it would be two chances
     const account = found?.username_folded ?? foldUsername(typed.trim());
-    const attempt = { account, address };
+    const browser = found && this.#browsers.find(request, found);
+    const attempt = { account, address: request.link.clientIp, browser };
     const refusal = await this.#limiter.enter(attempt);
     if (refusal !== undefined) return { outcome: 'refused', refusal };
     let right = false;

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { WINDOW_MS } from '../../rules/failure-limit.ts';
-import { ACCOUNT_ATTEMPTS, ADDRESS_ATTEMPTS, AttemptLimiter } from './limiter.ts';
+import { ACCOUNT_ATTEMPTS, ADDRESS_ATTEMPTS, AttemptLimiter, BROWSER_ATTEMPTS } from './limiter.ts';
 
 function limiter() {
   let ms = 1_000_000;
   const attempts = new AttemptLimiter(() => ms);
   /** @returns the seconds to wait; 0: it was looked at */
-  const attempt = async (account: string, address: string, right: boolean) => {
-    const refusal = await attempts.enter({ account, address });
-    if (refusal === undefined) attempts.leave({ account, address }, right);
+  const attempt = async (account: string, address: string, right: boolean, browser?: string) => {
+    const one = { account, address, browser };
+    const refusal = await attempts.enter(one);
+    if (refusal === undefined) attempts.leave(one, right);
     return refusal?.seconds ?? 0;
   };
   const guess = (account: string, address: string) => attempt(account, address, false);
@@ -46,13 +47,29 @@ describe('AttemptLimiter', () => {
     assert.equal(await guess('eve', '10.0.0.2'), 0);
   });
 
+  it('counts a known browser for itself, in both directions', async () => {
+    const { attempt, guess } = limiter();
+    for (let i = 0; i < ADDRESS_ATTEMPTS; i++) await guess(i < ACCOUNT_ATTEMPTS ? 'eve' : `u${i}`, '10.0.0.1');
+    assert.ok((await guess('eve', '10.0.0.2')) > 0, 'the account waits');
+    assert.ok((await guess('new', '10.0.0.1')) > 0, 'the address waits');
+    assert.equal(await attempt('eve', '10.0.0.1', true, 'browser eve'), 0);
+    assert.ok((await guess('eve', '10.0.0.2')) > 0, 'strangers wait on');
+    for (let i = 0; i < BROWSER_ATTEMPTS; i++) {
+      assert.equal(await attempt('adam', `10.0.1.${i}`, false, 'browser adam'), 0);
+    }
+    assert.ok((await attempt('adam', '10.0.2.1', true, 'browser adam')) > 0);
+    assert.equal(await attempt('adam', '10.0.2.1', true, 'other adam'), 0);
+    assert.equal(await attempt('adam', '10.0.1.1', true), 0);
+    assert.ok((await attempt('adam', '10.0.2.1', true, 'browser adam')) > 0);
+  });
+
   it('bounds the checks at work, whoever asks for them, and those that wait', async () => {
     const { attempts } = limiter();
     let atWork = 0;
     let most = 0;
     const answers = await Promise.all(
       Array.from({ length: 150 }, async (_, i) => {
-        const one = { account: `u${i}`, address: `10.0.0.${i}` };
+        const one = { account: `u${i}`, address: `10.0.0.${i}`, browser: undefined };
         const refusal = await attempts.enter(one);
         if (refusal !== undefined) return refusal.reason;
         most = Math.max(most, ++atWork);

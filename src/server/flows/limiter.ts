@@ -1,4 +1,7 @@
-/** How often passwords may be tried at the login page: per account, whatever its spelling, and per client address. */
+/**
+ * How often passwords may be tried at the login page: per account, whatever its spelling, and per client address. A browser
+ * in which the account was signed in to before is counted for itself.
+ */
 import { FailureLimit, networkOf } from '../../rules/failure-limit.ts';
 import type { Limit, Refusal } from '../../rules/failure-limit.ts';
 
@@ -6,6 +9,8 @@ import type { Limit, Refusal } from '../../rules/failure-limit.ts';
 export const ACCOUNT_ATTEMPTS = 10;
 /** Wrong passwords one address may send in a window: an office behind one address stays below it. */
 export const ADDRESS_ATTEMPTS = 60;
+/** Wrong passwords such a browser may send for the account in a window. */
+export const BROWSER_ATTEMPTS = 10;
 /** Each check takes 19 MiB and tens of milliseconds: so many are at work at a time, whoever asks for them. */
 const MAX_CHECKS = 24;
 /** So many more wait for their turn, two seconds at most on a small machine; who comes then is asked to come again. */
@@ -18,6 +23,8 @@ export interface Attempt {
   readonly account: string;
   /** client address */
   readonly address: string;
+  /** a browser known to this account (`known-browser.ts`) */
+  readonly browser: string | undefined;
 }
 
 export class AttemptLimiter {
@@ -32,17 +39,23 @@ export class AttemptLimiter {
     return this.#limit.enter(limitsOf(attempt));
   }
 
-  /** @param right whether it was the account's password: then its failures are forgotten, those of the address are not */
+  /**
+   * @param right whether it was the account's password: then the failures of the account are forgotten, or those of the
+   *   known browser, but not those of the address
+   */
   leave(attempt: Attempt, right: boolean): void {
-    if (right) this.#limit.forget(accountKey(attempt));
+    if (right) this.#limit.forget(ownLimit(attempt).key);
     this.#limit.leave(limitsOf(attempt), !right);
   }
 }
 
 const limitsOf = (attempt: Attempt): readonly Limit[] => [
-  { key: accountKey(attempt), most: ACCOUNT_ATTEMPTS },
-  { key: `a ${networkOf(attempt.address)}`, most: ADDRESS_ATTEMPTS },
+  ownLimit(attempt),
+  ...(attempt.browser === undefined ? [{ key: `a ${networkOf(attempt.address)}`, most: ADDRESS_ATTEMPTS }] : []),
   { key: 'checks', most: MAX_CHECKS, atOnce: true },
 ];
 
-const accountKey = ({ account }: Attempt) => `u ${account.slice(0, 200)}`;
+const ownLimit = ({ account, browser }: Attempt): Limit =>
+  browser === undefined
+    ? { key: `u ${account.slice(0, 200)}`, most: ACCOUNT_ATTEMPTS }
+    : { key: `b ${browser}`, most: BROWSER_ATTEMPTS };

@@ -13,6 +13,7 @@ import { CSRF_FIELD, formToken } from './cookies.ts';
 import { CredentialCheck } from './credentials.ts';
 import { applicationBehind } from './destination.ts';
 import { formOf, queryOf } from './forms.ts';
+import { KnownBrowsers } from './known-browser.ts';
 import { AttemptLimiter } from './limiter.ts';
 import { safeNext } from './next.ts';
 import { loginPath, LOGIN, PORTAL } from './paths.ts';
@@ -24,7 +25,8 @@ export interface LoginOptions {
 }
 
 export function loginRoutes(ctx: ServerContext, scope: FastifyInstance, options: LoginOptions = {}): void {
-  const credentials = new CredentialCheck(ctx, new AttemptLimiter(options.now));
+  const browsers = new KnownBrowsers(ctx, options.now);
+  const credentials = new CredentialCheck(ctx, new AttemptLimiter(options.now), browsers);
 
   scope.get(`/${LOGIN}`, async (request, reply) => {
     const visit = await readVisit(ctx, request);
@@ -45,7 +47,7 @@ export function loginRoutes(ctx: ServerContext, scope: FastifyInstance, options:
     if (errors.username !== undefined || errors.password !== undefined) {
       return sendLogin(ctx, request, reply, visit, { username, errors, status: 400 });
     }
-    const result = await credentials.check(username, password, request.link.clientIp);
+    const result = await credentials.check(username, password, request);
     if (result.outcome === 'refused') return sendLimited(ctx, request, reply, result.refusal);
     if (result.outcome === 'wrong' || !(await signIn(ctx, request, reply, result.user))) {
       const actor = { user: undefined, clientIp: request.link.clientIp };
@@ -54,6 +56,7 @@ export function loginRoutes(ctx: ServerContext, scope: FastifyInstance, options:
       await writeAudit(ctx.db, 'login_failed', { app: 'gatehouse.flows', actor, context }, Date.now());
       return sendLogin(ctx, request, reply, visit, { username, errors: { password: texts.login.wrong }, status: 400 });
     }
+    browsers.remember(request, reply, result.user);
     return redirect(reply, visit.target, 303);
   });
 }
