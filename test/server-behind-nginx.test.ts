@@ -23,7 +23,7 @@ const TRIGGER_UPDATE = 2;
 
 /** The published text in front of the identity server, which lives at the root or below a path. */
 for (const webPath of ['/', '/auth/']) {
-  describe(`the identity server at ${webPath} behind the published nginx text`, { timeout: 240_000 }, () => {
+  describe(`the identity server at ${webPath} behind the published nginx text`, { timeout: 600_000 }, () => {
     let site: ServerSite;
     let browser: Browser;
     /** "Location can be set to a subpath if desired" */

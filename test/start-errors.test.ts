@@ -20,7 +20,7 @@ async function refused(options: GatehouseOptions): Promise<string> {
   const gatehouse = await Gatehouse.prepare(options);
   try {
     gatehouse.launch();
-    const code = await gatehouse.exit(30_000);
+    const code = await gatehouse.exit();
     assert.notEqual(code, 0, `ended as if all were well:\n${gatehouse.log}`);
     assert.ok(code < 126, `ended by a signal (${code}):\n${gatehouse.log}`);
     assert.doesNotMatch(gatehouse.log, STACK, 'no stack trace');

@@ -75,7 +75,7 @@ export class Client {
       dispatcher: this.#agent,
       headers: { ...(cookie === '' ? {} : { cookie }), ...options.headers },
       body: options.body ?? null,
-      headersTimeout: 30_000,
+      headersTimeout: 60_000,
     });
     const setCookies = [answer.headers['set-cookie'] ?? []].flat();
     for (const line of setCookies) this.jar.store(url, line);

@@ -58,9 +58,14 @@ export class Gatehouse {
   /** Starts an instance and waits until it is ready. */
   static async start(options: GatehouseOptions = {}): Promise<Gatehouse> {
     const gatehouse = await Gatehouse.prepare(options);
-    gatehouse.launch();
-    await gatehouse.ready();
-    return gatehouse;
+    try {
+      gatehouse.launch();
+      await gatehouse.ready();
+      return gatehouse;
+    } catch (error) {
+      await gatehouse.stop();
+      throw error;
+    }
   }
 
   /** Chooses ports and folder without starting anything. */

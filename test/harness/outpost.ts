@@ -63,9 +63,14 @@ export class StandaloneOutpost {
   /** Starts one and waits until it serves its applications. */
   static async start(options: OutpostOptions & { token: string }): Promise<StandaloneOutpost> {
     const outpost = await StandaloneOutpost.prepare(options);
-    outpost.launch();
-    await outpost.configured();
-    return outpost;
+    try {
+      outpost.launch();
+      await outpost.configured();
+      return outpost;
+    } catch (error) {
+      await outpost.stop();
+      throw error;
+    }
   }
 
   /** where the harness reaches the HTTP listener */

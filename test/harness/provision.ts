@@ -151,7 +151,7 @@ export class Provision {
    */
   async served(origin: string, externalHost: string, prefix = '/outpost.goauthentik.io'): Promise<void> {
     const host = new URL(externalHost).host;
-    await eventually(`${externalHost} served by every worker`, 60_000, async () => {
+    await eventually(`${externalHost} served by every worker`, 120_000, async () => {
       for (let i = 0; i < 20; i++) {
         const answer = await startStatus(origin, host, `${prefix}/start`);
         if (answer !== 302) throw new Error(`start answers ${answer}`);
