@@ -121,7 +121,7 @@ for (const [title, { start, older }] of Object.entries(FRONTS)) {
         const target = `${at('wiki')}/deep?x=1&y=2#part`;
         await page.goto(target);
         assert.equal(new URL(page.url()).origin, at('auth'));
-        await signIn(page, 'wendy', wendy.password, (url) => url.hostname === `wiki.${DOMAIN}`);
+        await signIn(page, 'wendy', wendy.password, (url) => url.href === target);
         assert.equal(page.url(), target);
         await page.goto(`${at('else')}/`);
         assert.match(await page.innerText('body'), /wendy|rawHeaders/);

@@ -13,6 +13,8 @@ import { eventually, sleep } from './harness/wait.ts';
 
 /** Applications with sessions of six seconds: in proxy mode, and behind nginx with both configurations. */
 const BRIEF = ['brief', 'newer', 'older'];
+/** Half of six seconds; an end is a whole second, so that a session may be one second shorter. */
+const FIRST_HALF_MS = 2_500;
 
 /** How long a session lives, and that an ended one stays ended whatever is restarted. */
 describe('the life of a session', () => {
@@ -68,7 +70,7 @@ describe('the life of a session', () => {
     const visitor = await signedIn();
     const thief = copyOf(visitor);
     await visitor.open(scene.address('wiki') + signOut);
-    await eventually('over', 5_000, () => assertOver(thief));
+    await eventually('over', 10_000, () => assertOver(thief));
 
     const [first, second] = scene.gatehouse.pids('worker');
     for (const pid of [first!, second!]) {
@@ -103,7 +105,7 @@ describe('the life of a session', () => {
         headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
       });
       assert.equal(out.status, 302, trace(out));
-      await eventually('over', 5_000, async () => {
+      await eventually('over', 10_000, async () => {
         assert.deepEqual(await statuses(thief, 'wiki'), new Set([401]));
       });
       // workers know before the disk does
@@ -153,13 +155,19 @@ describe('the life of a session', () => {
     const address = `${scene.address(name)}/`;
     await visitor.enter(address, 'alice', alice.password);
     const cookies = () => visitor.jar.header(new URL(address));
-    const first = cookies();
-    await sleep(3_500); // past half of six seconds
-    const renewed = await visitor.open(`${address}page?x=1&y=2`);
-    assert.equal(renewed.url.href, `${address}page?x=1&y=2`, trace(renewed));
-    assert.ok(renewed.hops.length > 1, `went through the login silently:\n${trace(renewed)}`);
-    assert.notEqual(cookies(), first);
-    assert.equal((await visitor.open(address)).hops.length, 1, 'once is enough');
+    for (let seen = false; !seen;) {
+      const first = cookies();
+      await sleep(3_500); // past half of six seconds
+      const began = performance.now();
+      const renewed = await visitor.open(`${address}page?x=1&y=2`);
+      assert.equal(renewed.url.href, `${address}page?x=1&y=2`, trace(renewed));
+      assert.ok(renewed.hops.length > 1, `went through the login silently:\n${trace(renewed)}`);
+      assert.notEqual(cookies(), first);
+      const next = await visitor.open(address);
+      // half of the new one may be over where the machine was slow: then this says nothing
+      seen = performance.now() - began < FIRST_HALF_MS;
+      if (seen) assert.equal(next.hops.length, 1, `once is enough:\n${trace(next)}`);
+    }
     await sleep(6_500);
     const script = await visitor.background('GET', `${address}data`);
     assert.notEqual(script.status, 200, 'expired for a script');
