@@ -25,7 +25,7 @@ for (const workers of [0, 1, 3]) {
 
         const group = await scene.provision.group('writers');
         await scene.provision.addMember(group, alice.pk);
-        await eventually('the new group is seen', 5_000, async () => {
+        await eventually('the new group is seen', 10_000, async () => {
           const answer = await visitor.open(`${scene.address('forge')}/`);
           const { rawHeaders } = JSON.parse(answer.text) as Received;
           assert.deepEqual(valuesOf(rawHeaders, 'x-authentik-groups'), ['writers']);
@@ -40,7 +40,7 @@ for (const workers of [0, 1, 3]) {
         }
 
         await visitor.open(`${scene.address('wiki')}/outpost.goauthentik.io/sign_out`);
-        await eventually('signed out everywhere', 5_000, async () => {
+        await eventually('signed out everywhere', 10_000, async () => {
           for (let i = 0; i < 6; i++) {
             const answer = await visitor.background('GET', `${scene.address('forge')}/`);
             assert.equal(answer.status, 401);
@@ -71,7 +71,7 @@ describe('the metrics listener', () => {
         await once.close();
       }
       const metrics = `http://127.0.0.1:${scene.gatehouse.metricsPort}`;
-      await eventually('counted', 5_000, async () => {
+      await eventually('counted', 20_000, async () => {
         const text = (await visitor.send('GET', `${metrics}/metrics`)).text;
         assert.match(text, /^authentik_outpost_info\{/m);
         const host = `wiki.test:${scene.gatehouse.port}`;

@@ -143,7 +143,7 @@ listen secure-${way}
 
   it('stands in the log with the address announced', async () => {
     await received(plainPorts.v1, false);
-    await eventually('a line of the visitor', 5000, async () =>
+    await eventually('a line of the visitor', 20_000, async () =>
       assert.match(gatehouse.log, new RegExp(`"remote":"${VISITOR}".*"event":"/public/x"`)),
     );
   });

@@ -225,7 +225,7 @@ for (const [title, front] of Object.entries(FRONTS)) {
       await visitor.enter(wiki('/'), 'carol', carol.password);
       await scene.provision.group('late', [carol.pk]);
       const header = front.generation === 'akprox' ? 'x-auth-groups' : 'x-authentik-groups';
-      await eventually('the new group', 5_000, async () => {
+      await eventually('the new group', 10_000, async () => {
         const page = await visitor.open(wiki('/'));
         assert.equal(page.hops.length, 1, trace(page));
         // the renewed cookie need not reach the browser: what is told is told with every request

@@ -29,7 +29,7 @@ function node(args: string[], env: Readonly<Record<string, string | undefined>>)
   const child = execFile(
     process.execPath,
     args,
-    { cwd: ROOT, env: { PATH: process.env['PATH'], ...given }, timeout: 60_000 },
+    { cwd: ROOT, env: { PATH: process.env['PATH'], ...given }, timeout: 180_000 },
     (_, stdout, stderr) => resolve({ code: child.exitCode ?? -1, said: stdout + stderr }),
   );
   return promise;
@@ -179,10 +179,12 @@ describe('an outpost of its own beside a Gatehouse', () => {
     const back = performance.now();
     await outpost.connected();
     t.diagnostic(`connected ${Math.round(performance.now() - back)} ms after the server was ready`);
-    assert.match(
-      outpost.log,
-      /waiting for the identity server: Nothing listens at 127\.0\.0\.1:\d+\. Start the identity/,
-    );
+    await eventually('it said what it waited for', 20_000, () => {
+      assert.match(
+        outpost.log,
+        /waiting for the identity server: Nothing listens at 127\.0\.0\.1:\d+\. Start the identity/,
+      );
+    });
     await eventually('the server knows of the sign-out', 30_000, async () => {
       const asked = await leaving.open(address());
       assert.ok(hasPasswordField(asked.text), `still signed in at the server:\n${trace(asked)}`);
@@ -226,7 +228,7 @@ describe('an outpost of its own beside a Gatehouse', () => {
       let read = 0;
       for await (const part of download.body) read += (part as Buffer).length;
       assert.equal(read, bytes);
-      assert.equal(await stopping.exit(20_000), 0);
+      assert.equal(await stopping.exit(), 0);
     } finally {
       await stopping.stop();
     }
@@ -306,8 +308,8 @@ describe('an outpost of its own and the address of its server', () => {
         careful.log,
         /waiting for the identity server: The certificate of localhost:\d+ is from an authority/,
       );
+      assert.match(careful.log, /NODE_EXTRA_CA_CERTS; or, .* AUTHENTIK_INSECURE=true/);
     });
-    assert.match(careful.log, /NODE_EXTRA_CA_CERTS; or, .* AUTHENTIK_INSECURE=true/);
     await careful.end();
     const trusting = await outpostFor('trusting', { server, env: { AUTHENTIK_INSECURE: 'True' } });
     trusting.launch();
@@ -385,10 +387,12 @@ describe('an outpost of its own without a server', () => {
     try {
       homeless.launch();
       await homeless.answers();
-      assert.match(
-        homeless.log,
-        /Until then nothing is kept: a restart while the identity server is away serves nobody\./,
-      );
+      await eventually('it says so', 20_000, () => {
+        assert.match(
+          homeless.log,
+          /Until then nothing is kept: a restart while the identity server is away serves nobody\./,
+        );
+      });
       outpost.launch();
       await outpost.answers();
       second.launch();

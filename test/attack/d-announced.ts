@@ -30,7 +30,7 @@ export const cases: Case[] = [
         raw.write(Buffer.from(head, 'latin1'));
         const socket = await secure(raw, 'http/1.1');
         if (socket.writable) socket.write(forged);
-        assert.ok(await endedWithin(socket, 20_000), 'TLS went on behind a forged announcement');
+        assert.ok(await endedWithin(socket, 8_000), 'TLS went on behind a forged announcement');
         socket.destroy();
         unseen(env, mark);
       }

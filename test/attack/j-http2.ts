@@ -78,7 +78,7 @@ export const cases: Case[] = [
         socket.write(Buffer.concat([headersFrame(id, fields), reset(id)]));
         if (id % 100 === 1) await new Promise((resolve) => setImmediate(resolve));
       }
-      const ended = await endedWithin(socket, 20_000);
+      const ended = await endedWithin(socket, 8_000);
       socket.destroy();
       assert.ok(ended, '4,000 requests taken back, and the connection lives');
       const other = await askHttp2(env.securePort, { ':authority': env.host('one'), ':path': '/public/x' });

@@ -90,10 +90,13 @@ export const cases: Case[] = [
       // a password hash is some 30 ms; leaving it out would make a factor of five and more
       const alike = () => unknown > known * 0.45 && known > unknown * 0.45;
       // on a busy machine it takes longer until each was answered once without delay
-      for (let i = 0; i < 7 || (i < 40 && !alike()); i++) {
-        const person = await env.person();
-        times.known.push((await attempt(env, `127.0.1.${i + 1}`, person.username, 'wrong')).took);
-        times.unknown.push((await attempt(env, `127.0.2.${i + 1}`, `nobody${marker()}`, 'wrong')).took);
+      for (const most of [7, 25]) {
+        while (!alike() && times.known.length < most) {
+          const i = times.known.length + 1;
+          const person = await env.person();
+          times.known.push((await attempt(env, `127.0.1.${i}`, person.username, 'wrong')).took);
+          times.unknown.push((await attempt(env, `127.0.2.${i}`, `nobody${marker()}`, 'wrong')).took);
+        }
         [known, unknown] = [fastest(times.known), fastest(times.unknown)];
       }
       assert.ok(alike(), `known ${known.toFixed(1)} ms, unknown ${unknown.toFixed(1)} ms`);

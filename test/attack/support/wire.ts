@@ -18,7 +18,7 @@ export interface Received {
 }
 
 /** A server that closes does so long before, however slow the machine. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 8_000;
 
 /** Sends bytes to a server that has to close the connection, and listens until it does. */
 export const speakToEnd = (port: number, bytes: string): Promise<Received> =>
