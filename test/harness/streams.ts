@@ -4,7 +4,7 @@ import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
 
 /** How often a stream says something. */
-export const TICK_MS = 250;
+const TICK_MS = 250;
 
 /** What the application knows of one stream. */
 export interface Stream {
