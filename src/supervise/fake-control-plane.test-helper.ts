@@ -25,7 +25,9 @@ export async function fakeControlPlane(
       return res.end(page(req.url.includes('/instances/') ? [OUTPOST] : []));
     }
     const answer = () => res.end(JSON.stringify({ pid: process.pid, peer: req.headers['x-gatehouse-peer'] }));
-    return req.url === '/slow' ? setTimeout(answer, 700) : answer();
+    if (req.url !== '/slow') return answer();
+    res.write(' '); // whoever asks knows that it is under way
+    return setTimeout(answer, 700);
   });
   new WebSocketServer({ server });
   rmSync(start.socketPath, { force: true });

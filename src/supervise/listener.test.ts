@@ -11,6 +11,7 @@ import type { Listener } from './listener.ts';
 const servers: Server[] = [];
 after(() => servers.forEach((server) => server.close().closeAllConnections()));
 
+let upgrades = 0;
 async function listener(
   request: (req: IncomingMessage, res: ServerResponse) => void,
   readHeader = 5000,
@@ -21,6 +22,7 @@ async function listener(
       trusts: () => false,
       mayUpgrade: (req) => req.url === '/ws/',
       upgrade: (req, socket) => {
+        upgrades += 1;
         socket.write('HTTP/1.1 101 Upgraded\r\n\r\n');
         if (req.headers['x-stay'] === undefined) socket.end();
       },
@@ -102,12 +104,12 @@ describe('drain', () => {
       begun.push(req.url);
       if (req.url === '/slow') setTimeout(() => res.end('done'), 500);
     });
+    const before = upgrades;
     const slow = raw(port, 'GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
     const stay = 'Connection: Upgrade\r\nUpgrade: websocket\r\nX-Stay: 1';
     const upgraded = raw(port, `GET /ws/ HTTP/1.1\r\nHost: a\r\n${stay}\r\n\r\n`);
     const endless = raw(port, 'GET /endless HTTP/1.1\r\nHost: a\r\n\r\n');
-    while (begun.length < 2) await sleep(5);
-    await sleep(50); // and the upgrade
+    while (begun.length < 2 || upgrades === before) await sleep(5);
     const drained = drain(3000);
     await sleep(20);
     await assert.rejects(once(connect(port, '127.0.0.1'), 'connect'), /ECONNREFUSED/);

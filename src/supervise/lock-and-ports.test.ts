@@ -7,6 +7,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
+import { freePort } from '../../test/harness/ports.ts';
 import { CodedError } from '../contract/errors.ts';
 import { lockDataFolder } from './lock.ts';
 import { listenError, listenOn, probePorts } from './ports.ts';
@@ -75,8 +76,7 @@ describe('ports', () => {
   }
 
   it('leaves a free port free, for several that share it', async () => {
-    const port = await taken(false);
-    await new Promise((resolve) => open.pop()!.close(resolve));
+    const port = await freePort();
     const address = { host: '127.0.0.1', port };
     await probePorts([address], 'X');
     for (let i = 0; i < 2; i++) {
@@ -87,8 +87,7 @@ describe('ports', () => {
   });
 
   it('listens on IPv6 and IPv4 of one port side by side', async () => {
-    const port = await taken(false);
-    await new Promise((resolve) => open.pop()!.close(resolve));
+    const port = await freePort();
     const all = [
       { host: '::', port },
       { host: '0.0.0.0', port },

@@ -65,7 +65,7 @@ async function launch(
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += String(text)));
   const exit = once(child, 'close').then(([code]) => code as number | null);
   const ask = async (target = '/') => {
-    const answer = await fetch(`http://127.0.0.1:${port}${target}`, { signal: AbortSignal.timeout(5000) });
+    const answer = await fetch(`http://127.0.0.1:${port}${target}`, { signal: AbortSignal.timeout(20_000) });
     assert.equal(answer.status, 200, await answer.clone().text());
     return (await answer.json()) as { pid: number; peer: string };
   };
@@ -112,10 +112,9 @@ describe('serve', () => {
         assert.equal((await fetch(`http://127.0.0.1:${port}/${prefix}/ping`)).status, 204);
       }
     }
-    const slow = one.ask('/slow');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const slow = await fetch(`http://127.0.0.1:${one.port}/slow`); // it has begun
     one.child.kill('SIGTERM');
-    assert.ok((await slow).pid > 0, 'a request under way ends');
+    assert.ok(((await slow.json()) as { pid: number }).pid > 0, 'a request under way ends');
     assert.equal(await one.exit, 0);
   });
 

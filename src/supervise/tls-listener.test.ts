@@ -210,8 +210,10 @@ describe('HTTP/2', () => {
 
   it('ends a request whose answer nobody takes', async () => {
     const { port } = await listener((_, res) => void res.writeHead(200).end(Buffer.alloc(2_000_000)), {
-      read: 300, write: 300, idle: 300,
-    }); // prettier-ignore
+      read: 1500,
+      write: 1500,
+      idle: 1500,
+    });
     const client = session(port);
     const stream = client.request({});
     stream.on('error', () => undefined);
@@ -221,7 +223,8 @@ describe('HTTP/2', () => {
   });
 
   it('ends a connection without requests after the idle time', async () => {
-    const { port } = await listener(ok, { read: 200, write: 200, idle: 200 });
+    // longer than this process may stand still before it asks
+    const { port } = await listener(ok, { read: 2500, write: 2500, idle: 2500 });
     const client = session(port);
     assert.equal((await ask(client, {})).status, 200);
     await once(client, 'close');
@@ -230,7 +233,9 @@ describe('HTTP/2', () => {
 
 describe('drain', () => {
   it('stops accepting, lets requests end, tells HTTP/2 clients, and cuts what takes longer', async () => {
+    let begun = 0;
     const { drain, port } = await listener((req, res) => {
+      begun += 1;
       res.writeHead(200);
       res.write('begun ');
       if (req.url === '/slow') setTimeout(() => res.end('done'), 200);
@@ -241,7 +246,7 @@ describe('drain', () => {
     const endless = ask(client, { ':path': '/endless' });
     const oldSlow = raw(port, 'GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
     const oldEndless = raw(port, 'GET /endless HTTP/1.1\r\nHost: a\r\n\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    while (begun < 4) await new Promise((resolve) => setTimeout(resolve, 5));
     const drained = drain(700);
     await goaway;
     assert.match((await slow).text, /done$/);

@@ -385,11 +385,16 @@ describe('Control', () => {
     );
     sockets[0]!.send('{"instruction":2}');
     await until(() => seen.configurations.at(-1) === 'kept', 'configuration');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const reader = async () => {
+      const another = control(port, 'copy');
+      await another.made.load();
+      return another;
+    };
+    let again = await reader();
+    // known first, written a moment later
+    while (again.seen.configurations.length === 0 || again.seen.events[0]?.events.length !== 1) again = await reader();
     await made.close();
     await close();
-    const again = control(port, 'copy');
-    await again.made.load();
     assert.deepEqual(again.seen.configurations, ['kept']);
     assert.deepEqual(again.seen.events[0]!.events, [event(3)]);
     const other = control(port + 1, 'copy');

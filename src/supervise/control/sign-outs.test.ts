@@ -51,7 +51,8 @@ describe('SignOuts', () => {
     const now = Date.now();
     assert.deepEqual(down.add(report('a'), 3600, now), { report: report('a'), at: now });
     down.add(report('b'), 3600, now);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const kept = new SealedFile<KeptSignOut[]>(path.join(folder, 'signouts'), 's.jwe');
+    while ((await kept.read())?.length !== 2) await new Promise((resolve) => setTimeout(resolve, 10));
     down.close();
 
     const told: string[] = [];
@@ -94,6 +95,7 @@ describe('SignOuts', () => {
     let asked = 0;
     const signOuts = make('nobody', () => (asked++, Promise.reject(new TypeError('fetch failed'))));
     for (const sid of ['a', 'b', 'c']) signOuts.add(report(sid), 3600, Date.now());
+    await until(() => asked > 0, 'asked');
     await new Promise((resolve) => setTimeout(resolve, 100));
     signOuts.close();
     assert.equal(asked, 1);

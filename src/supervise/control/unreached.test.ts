@@ -6,6 +6,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Server } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
+import { freePort } from '../../../test/harness/ports.ts';
 import { makeCertificate } from '../../certificates/make.ts';
 import { openBackChannel } from '../back-channel.ts';
 import { fetchConfiguration } from './rest.ts';
@@ -49,10 +50,7 @@ describe('an identity server that cannot be asked is explained', () => {
   });
 
   it('when nothing listens', async () => {
-    const port = await answering(() => undefined);
-    const server = running.pop();
-    server?.close();
-    await once(server!, 'close');
+    const port = await freePort();
     assert.match(await said(`http://127.0.0.1:${port}/`), new RegExp(`^Nothing listens at 127\\.0\\.0\\.1:${port}\\.`));
   });
 
