@@ -20,7 +20,7 @@ function raw(port: number, text: string): Promise<string> {
     socket.on('data', (part: string) => (answer += part));
     socket.on('error', reject);
     socket.on('close', () => resolve(answer));
-    socket.setTimeout(1500, () => socket.destroy());
+    socket.setTimeout(20_000, () => socket.destroy());
   });
 }
 

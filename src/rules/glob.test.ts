@@ -70,9 +70,12 @@ describe('globs', () => {
 
   it('takes linear time', () => {
     const set = new PatternSet([globToRegex(`/${'*a'.repeat(200)}`), globToRegex(`/**${'/**/a'.repeat(20)}`)]);
-    const started = performance.now();
-    assert.deepEqual(set.matches(`/${'a/'.repeat(4000)}b`), []);
-    assert.deepEqual(set.matches(`/${'a'.repeat(8000)}b`), []);
-    assert.ok(performance.now() - started < 2000, `${performance.now() - started} ms`);
+    const times = [1, 2, 3].map(() => {
+      const started = performance.now();
+      assert.deepEqual(set.matches(`/${'a/'.repeat(4000)}b`), []);
+      assert.deepEqual(set.matches(`/${'a'.repeat(8000)}b`), []);
+      return performance.now() - started;
+    });
+    assert.ok(Math.min(...times) < 2000, `${times.join(', ')} ms`);
   });
 });

@@ -358,8 +358,8 @@ describe('carry', () => {
   });
 
   it('cuts a client that stops sending, not one that waits', async () => {
-    const limits = { ...DEFAULT_LIMITS, clientSends: 150 };
-    const { port } = await front((req, res) => req.resume().on('end', () => setTimeout(() => res.end('slow'), 400)), {
+    const limits = { ...DEFAULT_LIMITS, clientSends: 700 };
+    const { port } = await front((req, res) => req.resume().on('end', () => setTimeout(() => res.end('slow'), 1500)), {
       limits,
     });
     const stalled = raw(port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc');

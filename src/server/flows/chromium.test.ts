@@ -17,12 +17,13 @@ const ARGUMENTS = [
   ...['--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'],
   '--host-resolver-rules=MAP *.test 127.0.0.1',
 ];
+const LAUNCH = { executablePath: '/usr/bin/chromium', timeout: 120_000 };
 const LOGIN = '/if/flow/default-authentication-flow/';
 const LOGOUT = '/if/flow/default-invalidation-flow/';
 /** where to keep pictures of every page; empty = keep none */
 const PICTURES = process.env['GATEHOUSE_TEST_PICTURES'] ?? '';
 
-describe('the pages in Chromium', { timeout: 180_000 }, () => {
+describe('the pages in Chromium', { timeout: 600_000 }, () => {
   let server: TestServer;
   let application: Server;
   let rp: RelyingParty;
@@ -62,8 +63,8 @@ describe('the pages in Chromium', { timeout: 180_000 }, () => {
     });
     rp = await RelyingParty.discover(server.base, wiki);
     profile = mkdtempSync(join(tmpdir(), 'gatehouse-chromium-'));
-    context = await chromium.launchPersistentContext(profile, { executablePath: '/usr/bin/chromium', args: ARGUMENTS });
-    context.setDefaultTimeout(20_000);
+    context = await chromium.launchPersistentContext(profile, { ...LAUNCH, args: ARGUMENTS });
+    context.setDefaultTimeout(60_000);
     context.on('console', (message) => {
       // 4xx pages are part of the test; a broken policy or script is not
       if (message.type() === 'error' && !message.text().includes('the server responded with a status'))
@@ -127,7 +128,7 @@ describe('the pages in Chromium', { timeout: 180_000 }, () => {
   });
 
   it('works without JavaScript', async () => {
-    const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ARGUMENTS });
+    const browser = await chromium.launch({ ...LAUNCH, args: ARGUMENTS });
     try {
       const page = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
       await page.goto(server.base + LOGIN);
@@ -191,7 +192,8 @@ describe('the pages in Chromium', { timeout: 180_000 }, () => {
     await inspect('logout', await signIn('alice'), LOGOUT);
     await inspect('end-session', await signIn('alice'), '/application/o/wiki/end-session/');
     const last = await open('/application/o/wiki/end-session/');
-    await last.click('form button');
+    await Promise.all([last.waitForEvent('framenavigated'), last.click('form button')]);
+    await last.waitForLoadState();
     await inspect('application-signed-out', last);
     assert.deepEqual(complaints, [], 'nothing in the console');
   });

@@ -125,7 +125,7 @@ describe('two people side by side', () => {
     },
   ];
 
-  it(`${SIGN_INS} sign-ins through every grant, nobody becomes the other`, { timeout: 120_000 }, async () => {
+  it(`${SIGN_INS} sign-ins through every grant, nobody becomes the other`, { timeout: 400_000 }, async () => {
     let next = 0;
     const seen = new Map<string, number>();
     const work = async () => {
