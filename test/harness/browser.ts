@@ -27,7 +27,6 @@ export function startBrowser(address = '127.0.0.1'): Promise<Browser> {
   return chromium.launch({
     timeout: 120_000,
     executablePath: '/usr/bin/chromium',
-    timeout: 120_000,
     args: [...ARGUMENTS, `--host-resolver-rules=MAP *.test ${address}`],
   });
 }
