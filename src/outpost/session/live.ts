@@ -20,6 +20,8 @@ export class LiveSession {
   /** standing as found at this version of the revocations */
   standing: Standing = 'live';
   seenVersion = -1;
+  /** whether it is kept for further requests: then it is worth making it small */
+  kept = false;
 
   constructor(site: Site, session: Session) {
     this.site = site;
@@ -45,7 +47,7 @@ export class LiveSession {
     if (known !== undefined) return known;
     const made = checkHeaders(personHeaders(this.site.meta, generation, this.#session));
     permits[generation] = made;
-    this.#session = { ...this.#session, token: partOf(made.lines, this.#session.token) };
+    if (this.kept) this.#session = { ...this.#session, token: partOf(made.lines, this.#session.token) };
     return made;
   }
 
@@ -86,8 +88,11 @@ const DEFAULT_LIMITS: CacheLimits = { count: 32_768, bytes: 90_000_000 };
 const BYTES_PER_TOKEN_BYTE = 2;
 const BYTES_PER_ENTRY = 1500;
 
-/** So many last characters of a cookie value find it: the authentication tag and some more. The whole decides. */
-const KEY_LENGTH = 32;
+/**
+ * So many last characters of a cookie value find it: of the authentication tag. The whole decides. Up to 12, V8 makes a
+ * text of its own, else a reference into the value: it would be looked up there each time.
+ */
+const KEY_LENGTH = 12;
 /** How often those that ran out are let go: short sessions would else fill the cache with what nobody asks for again. */
 const SWEEP_MS = 60_000;
 
@@ -97,17 +102,44 @@ interface Entry {
   readonly live: LiveSession;
 }
 
+function bytesOf(sealed: string, live: LiveSession): number {
+  return BYTES_PER_ENTRY + sealed.length + live.session.token.length * BYTES_PER_TOKEN_BYTE;
+}
+
+/** a power of two */
+const SEEN_SLOTS = 16_384;
+
+/** Cookie values that were opened lately, as marks that others write over: no objects, whatever number there is. */
+class SeenOnce {
+  readonly #marks = new Int32Array(SEEN_SLOTS);
+
+  /**
+   * Whether it was asked about before, and is not forgotten.
+   * @param key random, by which a value is found; another one may be taken for it, which does no harm
+   */
+  again(key: string): boolean {
+    let mark = 0;
+    for (let i = 0; i < key.length; i++) mark = (Math.imul(mark, 31) + key.charCodeAt(i)) | 0;
+    const slot = (mark ^ (mark >>> 16)) & (SEEN_SLOTS - 1);
+    if (this.#marks[slot] === mark) return true;
+    this.#marks[slot] = mark;
+    return false;
+  }
+}
+
 /** Opened sessions by cookie value. Comparing values costs a twentieth of hashing them (measured). */
 export class LiveSessions {
   readonly #cache: LRUCache<string, Entry>;
+  readonly #limits: CacheLimits;
+  readonly #seen = new SeenOnce();
   #sweptAt = 0;
 
   constructor(limits: CacheLimits = DEFAULT_LIMITS) {
+    this.#limits = limits;
     this.#cache = new LRUCache({
       max: limits.count,
       maxSize: limits.bytes,
-      sizeCalculation: ({ sealed, live }) =>
-        BYTES_PER_ENTRY + sealed.length + live.session.token.length * BYTES_PER_TOKEN_BYTE,
+      sizeCalculation: ({ sealed, live }) => bytesOf(sealed, live),
     });
   }
 
@@ -117,9 +149,17 @@ export class LiveSessions {
     return entry !== undefined && entry.live.site === site && entry.sealed === sealed ? entry.live : undefined;
   }
 
-  /** @param now epoch ms */
+  /**
+   * Keeps a session. When others would have to go for it, only one that was opened before, not long ago: of those that
+   * come once in a while each would push out one that is used, and be gone itself before it is asked for again.
+   * @param now epoch ms
+   */
   add(sealed: string, live: LiveSession, now: number): void {
     if (now - this.#sweptAt > SWEEP_MS) this.#sweep(now);
+    const key = sealed.slice(-KEY_LENGTH);
+    const pushesOut = !this.#cache.has(key) && this.#isFull(bytesOf(sealed, live));
+    if (pushesOut && !this.#seen.again(key)) return;
+    live.kept = true;
     // a copy: the value is a part of the request's Cookie header, which it would keep alive
     const own = Buffer.from(sealed, 'latin1').toString('latin1');
     this.#cache.set(own.slice(-KEY_LENGTH), { sealed: own, live });
@@ -127,6 +167,10 @@ export class LiveSessions {
 
   get size(): number {
     return this.#cache.size;
+  }
+
+  #isFull(more: number): boolean {
+    return this.#cache.size >= this.#limits.count || this.#cache.calculatedSize + more > this.#limits.bytes;
   }
 
   #sweep(now: number): void {

@@ -34,6 +34,8 @@ export interface Session {
 /** Cursor of sessions from a server that has no log. */
 export const NO_CURSOR: Cursor = { epoch: '', n: 0 };
 
+const NO_EXTRA: readonly HeaderEntry[] = [];
+
 /** The sealed form. The token's parts stand unencoded, since base64 hides from deflate what repeats. */
 interface SealedForm {
   p: number;
@@ -71,15 +73,16 @@ export function readSession(text: string): Session | undefined {
     const [header, payload, signature] = j;
     const claims = readClaims(JSON.parse(payload) as Record<string, unknown>);
     if (!Number.isInteger(p) || !Number.isFinite(t) || claims.sub === '' || claims.exp <= 0) return undefined;
+    // all members, always in this order: V8 makes it, and reads from it, several times faster than one put together
     return {
       provider: p,
       token: `${encode(header)}.${encode(payload)}.${signature}`,
       claims,
-      extra: x ?? [],
-      ...(g === undefined ? {} : { ruleGroups: g }),
-      ...(a === undefined ? {} : { applications: a }),
-      ...(k === undefined ? {} : { credentials: k }),
-      ...(u === undefined ? {} : { usedAuthorization: u }),
+      extra: x ?? NO_EXTRA,
+      ruleGroups: g,
+      applications: a,
+      credentials: k,
+      usedAuthorization: u,
       cursor: c === undefined ? NO_CURSOR : { epoch: c[0], n: c[1] },
       issuedAt: t,
       expiresAt: claims.exp * 1000,
