@@ -199,7 +199,8 @@ describe('an outpost of its own beside a Gatehouse', () => {
       token: outpost.token,
       port: outpost.port,
       workers: 2,
-      env: { GATEHOUSE_STOP_DELAY: '10m' },
+      // nothing is read of the download for as long as all the questions take
+      env: { GATEHOUSE_STOP_DELAY: '10m', GATEHOUSE_WEB__TIMEOUT_HTTP_WRITE: '10m' },
     });
     try {
       stopping.launch();
