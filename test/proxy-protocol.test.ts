@@ -78,6 +78,7 @@ global
 defaults
   mode tcp
   timeout connect 5s
+  timeout check 20s
   timeout client 30s
   timeout server 30s
 ${(Object.entries(WAYS) as [Way, string][])
