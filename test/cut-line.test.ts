@@ -27,6 +27,7 @@ describe('a cut line between outposts and server', { timeout: 600_000 }, () => {
 
   before(async () => {
     net = new Namespaces(0);
+    await net.create();
     upstream = await Upstream.start('0.0.0.0');
     const inside = (name: string) => ['ip', 'netns', 'exec', name];
     gatehouse = await Gatehouse.start({
@@ -68,7 +69,7 @@ describe('a cut line between outposts and server', { timeout: 600_000 }, () => {
     for (const outpost of outposts) await outpost.stop();
     await gatehouse?.stop();
     await upstream?.stop();
-    net?.remove();
+    await net?.remove();
   });
   afterEach((t) => {
     gatehouse?.explain(t);

@@ -32,6 +32,7 @@ class Site {
 
   async start(env: Record<string, string>): Promise<void> {
     const { net } = this;
+    await net.create();
     this.upstream = await Upstream.start('0.0.0.0');
     this.gatehouse = await Gatehouse.start({
       host: '0.0.0.0',
@@ -71,7 +72,7 @@ class Site {
     await this.nginx?.stop();
     await this.gatehouse?.stop();
     await this.upstream?.stop();
-    this.net.remove();
+    await this.net.remove();
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { ROOT } from './gatehouse.ts';
+import { keepQuiet } from './quiet-network.ts';
 
 const ARGUMENTS = [
   '--headless',
@@ -23,12 +24,19 @@ export const VIEWS = {
 } as const;
 
 /** Starts the real browser; every name under `.test` leads to `address`. */
-export function startBrowser(address = '127.0.0.1'): Promise<Browser> {
-  return chromium.launch({
+export async function startBrowser(address = '127.0.0.1'): Promise<Browser> {
+  const done = await keepQuiet();
+  const options = {
     timeout: 120_000,
     executablePath: '/usr/bin/chromium',
     args: [...ARGUMENTS, `--host-resolver-rules=MAP *.test ${address}`],
-  });
+  };
+  try {
+    return (await chromium.launch(options)).once('disconnected', done);
+  } catch (error) {
+    done();
+    throw error;
+  }
 }
 
 /** A person's browser: own cookies, accepts the tests' certificates. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isAlive } from './wait.ts';
@@ -28,6 +28,23 @@ export class Claims {
       }
     }
     return false;
+  }
+
+  /** Names this process holds. */
+  mine(): string[] {
+    return this.#names().filter((name) => held.has(join(this.#folder, name)));
+  }
+
+  /** Names other processes hold. */
+  others(): string[] {
+    return this.#names().filter((name) => {
+      const file = join(this.#folder, name);
+      return !held.has(file) && isAlive(owner(file));
+    });
+  }
+
+  #names(): string[] {
+    return existsSync(this.#folder) ? readdirSync(this.#folder) : [];
   }
 
   release(name: string): void {

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { Claims } from './claims.ts';
+import { changeNetwork } from './quiet-network.ts';
 import { demandRoot } from './tmpfs.ts';
 import { guard } from './wait.ts';
 
@@ -34,7 +36,8 @@ export class Namespaces {
   readonly #subnet: string;
   readonly #links: string[] = [];
   readonly #between: { near: string; far: string };
-  readonly #done: () => void;
+  readonly #id: string;
+  #done: (() => void) | undefined;
 
   /** @param index keeps the names of several of them in one process apart */
   constructor(index: number) {
@@ -43,15 +46,22 @@ export class Namespaces {
     this.gate = `${id}g`;
     this.web = `${id}w`;
     this.#subnet = freeSubnet();
-    this.#done = guard.undoAtExit(() => this.#delete());
-    for (const name of [this.gate, this.web]) {
-      run(`ip netns add ${name}`);
-      run(`ip -n ${name} link set lo up`);
-    }
-    this.#join(`${id}1`, undefined, this.gate, 1);
-    this.#join(`${id}2`, undefined, this.web, 5);
-    this.#join(`${id}3`, this.web, this.gate, 9);
+    this.#id = id;
     this.#between = { near: `${id}3x`, far: `${id}3y` };
+  }
+
+  /** Makes what the constructor gave names to. */
+  async create(): Promise<void> {
+    this.#done = guard.undoAtExit(() => this.#delete());
+    await changeNetwork(() => {
+      for (const name of [this.gate, this.web]) {
+        run(`ip netns add ${name}`);
+        run(`ip -n ${name} link set lo up`);
+      }
+      this.#join(`${this.#id}1`, undefined, this.gate, 1);
+      this.#join(`${this.#id}2`, undefined, this.web, 5);
+      this.#join(`${this.#id}3`, this.web, this.gate, 9);
+    });
   }
 
   /** address of the test as Gatehouse sees it: private, not loopback */
@@ -99,15 +109,20 @@ export class Namespaces {
     run(`ip link set ${far} netns ${to}`);
     if (from !== undefined) run(`ip link set ${near} netns ${from}`);
     const inside = from === undefined ? '' : `-n ${from} `;
+    // an address of IPv6 would come by itself, seconds later
+    if (existsSync('/proc/net/if_inet6')) run(`ip ${inside}link set ${near} addrgenmode none`);
     run(`ip ${inside}addr add ${this.#subnet}.${first}/30 dev ${near}`);
     run(`ip ${inside}link set ${near} up`);
     run(`ip -n ${to} addr add ${this.#subnet}.${first + 1}/30 dev ${far}`);
     run(`ip -n ${to} link set ${far} up`);
   }
 
-  remove(): void {
-    this.#done();
-    this.#delete();
+  async remove(): Promise<void> {
+    if (this.#done === undefined) return;
+    await changeNetwork(() => {
+      this.#done?.();
+      this.#delete();
+    });
   }
 
   #delete(): void {

@@ -42,6 +42,7 @@ export class ServerSite {
 
   async start(): Promise<void> {
     const { net } = this;
+    await net.create();
     this.upstream = await Upstream.start('0.0.0.0');
     const { webPath } = this.#options;
     this.gatehouse = await Gatehouse.start({
@@ -92,6 +93,6 @@ export class ServerSite {
     await this.#nginx?.stop();
     await this.gatehouse?.stop();
     await this.upstream?.stop();
-    this.net.remove();
+    await this.net.remove();
   }
 }
