@@ -27,7 +27,7 @@ const SAMPLE_MS = 15_000;
  * what happens in them would still be compiled at its end: so before the hour everything rare happens this often, in a
  * hurry. What is left to compile after it counts.
  */
-const REHEARSALS = MINUTES >= 60 ? 300 : 60;
+const REHEARSALS = MINUTES >= 60 ? 500 : 60;
 /** Before that, caches are being filled. */
 const WARM_UP = 0.25;
 /**
@@ -38,7 +38,7 @@ const GROWTH = MINUTES >= 60 ? 0.01 : 0.05;
 /** What the samples of a short run scatter by anyway, bytes. */
 const NOISE = 150_000;
 
-describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 30) * 60_000 }, () => {
+describe(`an outpost over ${MINUTES} minutes`, { timeout: (MINUTES + 40) * 60_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-heap-'));
   let fleet: Fleet;
   const people: Person[] = [];
