@@ -14,18 +14,25 @@ import type { Session } from './session.ts';
 /** An opened session at its site. One per cookie value; replaced content when the claims are refreshed. */
 export class LiveSession {
   readonly site: Site;
+  /** the whole cookie value, when it is kept for further requests: then it is worth making it small */
+  sealed: string | undefined;
+  /** name for logs, as published: preferred_username, else sub */
+  user: string;
+  /** whether attributes of the person say what Authorization the application gets */
+  setsAuthorization: boolean;
   #session: Session;
   #identity: PreparedHeaders | undefined;
   #permits: Partial<Record<Generation, CheckedHeaders>> | undefined;
   /** standing as found at this version of the revocations */
   standing: Standing = 'live';
   seenVersion = -1;
-  /** whether it is kept for further requests: then it is worth making it small */
-  kept = false;
 
   constructor(site: Site, session: Session) {
     this.site = site;
+    this.sealed = undefined;
     this.#session = session;
+    this.user = userOf(session);
+    this.setsAuthorization = setsAuthorization(session);
   }
 
   get session(): Session {
@@ -35,6 +42,8 @@ export class LiveSession {
   /** Takes over fresh claims of the same person. */
   replace(session: Session): void {
     this.#session = session;
+    this.user = userOf(session);
+    this.setsAuthorization = setsAuthorization(session);
     this.#identity = undefined;
     this.#permits = undefined;
     this.seenVersion = -1;
@@ -47,7 +56,7 @@ export class LiveSession {
     if (known !== undefined) return known;
     const made = checkHeaders(personHeaders(this.site.meta, generation, this.#session));
     permits[generation] = made;
-    if (this.kept) this.#session = { ...this.#session, token: partOf(made.lines, this.#session.token) };
+    if (this.sealed !== undefined) this.#session = { ...this.#session, token: partOf(made.lines, this.#session.token) };
     return made;
   }
 
@@ -55,17 +64,11 @@ export class LiveSession {
   identityHeaders(): PreparedHeaders {
     return (this.#identity ??= prepareHeaders(identityHeaders(this.site.meta, 'outpost', this.#session)));
   }
-
-  /** Whether attributes of the person say what Authorization the application gets. */
-  get setsAuthorization(): boolean {
-    return this.#session.extra.some(([name]) => foldHeaderName(name) === 'authorization');
-  }
-
-  /** name for logs, as published: preferred_username, else sub */
-  get user(): string {
-    return this.#session.claims.preferred_username || this.#session.claims.sub;
-  }
 }
+
+// found once for a session: of thousands in use, what each request looks up is in no cache of the processor
+const userOf = ({ claims }: Session) => claims.preferred_username || claims.sub;
+const setsAuthorization = ({ extra }: Session) => extra.some(([name]) => foldHeaderName(name) === 'authorization');
 
 /** The same text, sharing the memory of a longer one: the token is a quarter of all that is kept of a session. */
 function partOf(whole: string, text: string): string {
@@ -88,18 +91,18 @@ const DEFAULT_LIMITS: CacheLimits = { count: 32_768, bytes: 90_000_000 };
 const BYTES_PER_TOKEN_BYTE = 2;
 const BYTES_PER_ENTRY = 1500;
 
-/**
- * So many last characters of a cookie value find it: of the authentication tag. The whole decides. Up to 12, V8 makes a
- * text of its own, else a reference into the value: it would be looked up there each time.
- */
+/** So many last characters of a cookie value find it: of the authentication tag, which is as good as random. */
 const KEY_LENGTH = 12;
 /** How often those that ran out are let go: short sessions would else fill the cache with what nobody asks for again. */
 const SWEEP_MS = 60_000;
 
-interface Entry {
-  /** the whole cookie value */
-  readonly sealed: string;
-  readonly live: LiveSession;
+/** A number to find a cookie value by. Others may have the same: the whole value decides. */
+function keyOf(sealed: string): number {
+  let key = 0;
+  for (let i = Math.max(0, sealed.length - KEY_LENGTH); i < sealed.length; i++) {
+    key = Math.imul(key ^ sealed.charCodeAt(i), 16_777_619); // FNV-1a
+  }
+  return key;
 }
 
 function bytesOf(sealed: string, live: LiveSession): number {
@@ -113,23 +116,18 @@ const SEEN_SLOTS = 16_384;
 class SeenOnce {
   readonly #marks = new Int32Array(SEEN_SLOTS);
 
-  /**
-   * Whether it was asked about before, and is not forgotten.
-   * @param key random, by which a value is found; another one may be taken for it, which does no harm
-   */
-  again(key: string): boolean {
-    let mark = 0;
-    for (let i = 0; i < key.length; i++) mark = (Math.imul(mark, 31) + key.charCodeAt(i)) | 0;
-    const slot = (mark ^ (mark >>> 16)) & (SEEN_SLOTS - 1);
-    if (this.#marks[slot] === mark) return true;
-    this.#marks[slot] = mark;
+  /** Whether it was asked about before, and is not forgotten. */
+  again(key: number): boolean {
+    const slot = (key ^ (key >>> 16)) & (SEEN_SLOTS - 1);
+    if (this.#marks[slot] === key) return true;
+    this.#marks[slot] = key;
     return false;
   }
 }
 
 /** Opened sessions by cookie value. Comparing values costs a twentieth of hashing them (measured). */
 export class LiveSessions {
-  readonly #cache: LRUCache<string, Entry>;
+  readonly #cache: LRUCache<number, LiveSession>;
   readonly #limits: CacheLimits;
   readonly #seen = new SeenOnce();
   #sweptAt = 0;
@@ -139,14 +137,14 @@ export class LiveSessions {
     this.#cache = new LRUCache({
       max: limits.count,
       maxSize: limits.bytes,
-      sizeCalculation: ({ sealed, live }) => bytesOf(sealed, live),
+      sizeCalculation: (live) => bytesOf(live.sealed ?? '', live),
     });
   }
 
   /** @returns the session opened for exactly this site object: another configuration opens it anew */
   get(site: Site, sealed: string): LiveSession | undefined {
-    const entry = this.#cache.get(sealed.slice(-KEY_LENGTH));
-    return entry !== undefined && entry.live.site === site && entry.sealed === sealed ? entry.live : undefined;
+    const live = this.#cache.get(keyOf(sealed));
+    return live !== undefined && live.site === site && live.sealed === sealed ? live : undefined;
   }
 
   /**
@@ -156,13 +154,12 @@ export class LiveSessions {
    */
   add(sealed: string, live: LiveSession, now: number): void {
     if (now - this.#sweptAt > SWEEP_MS) this.#sweep(now);
-    const key = sealed.slice(-KEY_LENGTH);
+    const key = keyOf(sealed);
     const pushesOut = !this.#cache.has(key) && this.#isFull(bytesOf(sealed, live));
     if (pushesOut && !this.#seen.again(key)) return;
-    live.kept = true;
     // a copy: the value is a part of the request's Cookie header, which it would keep alive
-    const own = Buffer.from(sealed, 'latin1').toString('latin1');
-    this.#cache.set(own.slice(-KEY_LENGTH), { sealed: own, live });
+    live.sealed = Buffer.from(sealed, 'latin1').toString('latin1');
+    this.#cache.set(key, live);
   }
 
   get size(): number {
@@ -175,6 +172,6 @@ export class LiveSessions {
 
   #sweep(now: number): void {
     this.#sweptAt = now;
-    for (const [key, { live }] of this.#cache.entries()) if (live.session.expiresAt < now) this.#cache.delete(key);
+    for (const [key, live] of this.#cache.entries()) if (live.session.expiresAt < now) this.#cache.delete(key);
   }
 }

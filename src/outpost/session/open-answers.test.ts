@@ -23,7 +23,8 @@ function open(settle: (live: LiveSession) => Identity | Promise<Identity>) {
   };
   const revocations = { version: 0, standing: () => state.standing } as unknown as Revocations;
   const answers = new OpenAnswers({ revocations, settle, now: () => state.now });
-  const live = { session: { issuedAt: 0, expiresAt: 3_600_000 }, site: { pk: 1 } } as unknown as LiveSession;
+  const session = { issuedAt: 0, expiresAt: 3_600_000, claims: { sub: 'u' }, extra: [] };
+  const live = { session, site: { pk: 1 } } as unknown as LiveSession;
   const res = { destroy: () => (state.cut = true) } as unknown as ServerResponse;
   const entry = answers.add(res, live, () => state.may);
   return { answers, state, live, entry };
