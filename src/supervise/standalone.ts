@@ -1,4 +1,5 @@
 import { CodedError } from '../contract/errors.ts';
+import { settleMemory } from '../contract/settled-memory.ts';
 import { processLog } from '../outpost/process-log.ts';
 import type { Settings } from '../settings/settings.ts';
 import { fallbackCertificate, watchFallback } from './fallback-certificate.ts';
@@ -71,6 +72,7 @@ export async function standalone(settings: Settings, options: StandaloneOptions)
     }
     await outpost.start();
     control?.start();
+    settleMemory();
     const ended = untilSignal({
       onRefresh: () => void control?.reload(),
       onError: (error) => log.fatal(error, 'an unexpected error'),

@@ -1,4 +1,5 @@
 /** Entry point of a worker's process; the supervisor forks it. */
+import { settleMemory } from '../contract/settled-memory.ts';
 import { processLog } from '../outpost/process-log.ts';
 import { toParent } from './channel.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
@@ -22,3 +23,4 @@ runWorker(channel, planeMaker(log), () => {
   flush();
   process.exit(0);
 });
+settleMemory();
