@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { CodedError } from '../contract/errors.ts';
 import { logFormat } from '../contract/log-format.ts';
 import type { FromControlPlane, ToControlPlane } from '../contract/process.ts';
+import { settleMemory } from '../contract/settled-memory.ts';
 import type { Settings } from '../settings/settings.ts';
 import { startControlPlane } from './control-plane.ts';
 import type { ControlPlane } from './control-plane.ts';
@@ -24,6 +25,7 @@ async function start(message: ToControlPlane<Settings> & { kind: 'start' }): Pro
     running = await startControlPlane({ ...message, log });
     const { setupToken } = running;
     await tell(setupToken === undefined ? { kind: 'ready' } : { kind: 'ready', setupToken });
+    settleMemory();
   } catch (error) {
     if (error instanceof CodedError) {
       log.debug({ detail: error.detail }, error.message);

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { settleMemory } from '../contract/settled-memory.ts';
 import { processLog } from '../outpost/process-log.ts';
 import type { Settings } from '../settings/settings.ts';
 import { announcement } from './announce.ts';
@@ -107,6 +108,7 @@ export async function serve(settings: Settings, options: ServeOptions = {}): Pro
     const up = bringUp({ settings, options, controlPlane, outpost, server, demoToken: start.demoToken }).then(
       (started) => (demo = started),
     );
+    settleMemory();
     const { code } = await Promise.race([ended, up.then(() => ended)]); // also while it is still starting
     log.info('stopping');
     await demo?.close();

@@ -8,6 +8,7 @@ import { localPair } from './channel.ts';
 import { forkModule, moduleUrl } from './fork.ts';
 import type { Running } from './keeper.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
+import { keepParserPlain } from './plain-parser.ts';
 
 /** More workers than this bring little beside a control plane on the same machine. */
 const DEFAULT_WORKERS = 2;
@@ -30,6 +31,7 @@ export function workersOf(
   module: URL = moduleUrl('supervise/worker-main'),
 ): WorkerSource {
   if (wanted === 0) return { count: 1, reusePort: false, startWorker: workerHere };
+  keepParserPlain(); // this process only supervises
   const count = wanted ?? Math.min(DEFAULT_WORKERS, availableParallelism());
   const fork = () => forkModule<ToWorker, FromWorker>(module);
   const waiting = ahead ? Array.from({ length: count }, fork) : [];

@@ -26,6 +26,8 @@ const MAX_AT_ONCE = 16;
 const MAX_WAITING = 2000;
 /** How many failing sessions, and how many refusals, are remembered. */
 const MAX_REMEMBERED = 20_000;
+/** As `max` says it, all places would be taken from memory at once: 0.6 MB each. */
+const SELDOM_FULL = { maxSize: MAX_REMEMBERED, sizeCalculation: () => 1 };
 
 export interface RefresherOptions {
   backChannel: BackChannel;
@@ -51,12 +53,12 @@ export class Refresher {
   readonly #options: RefresherOptions;
   readonly #running = new Map<string, Promise<Identity>>();
   /** session -> first failure and last failure, epoch ms */
-  readonly #failing = new LRUCache<string, { since: number; last: number }>({ max: MAX_REMEMBERED });
+  readonly #failing = new LRUCache<string, { since: number; last: number }>(SELDOM_FULL);
   /**
    * By login, not by opened session: an older cookie of the same login, or the same one opened anew, is refused too.
    * Old claims are never served against it.
    */
-  readonly #refusals = new LRUCache<string, Refusal>({ max: MAX_REMEMBERED });
+  readonly #refusals = new LRUCache<string, Refusal>(SELDOM_FULL);
 
   readonly #slots = new Slots(MAX_AT_ONCE);
 
