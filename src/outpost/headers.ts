@@ -63,7 +63,8 @@ export function personHeaders(facts: PersonFacts, generation: Generation, sessio
     claims.sub,
     session.token,
   ];
-  const flat = values.flatMap((value, i) => [IDENTITY_HEADERS[i] ?? '', headerValue(value)]);
+  const flat: string[] = [];
+  values.forEach((value, i) => flat.push(IDENTITY_HEADERS[i] ?? '', headerValue(value)));
   const given = new Set<string>();
   for (const [name, value] of session.extra) {
     flat.push(canonicalCase(name), headerValue(value));
