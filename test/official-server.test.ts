@@ -82,7 +82,7 @@ describe('our outpost at an official server', () => {
   const isInAnywhere = async ({ jar }: Client) => {
     for (let i = 0; i < 8; i++) {
       const once = new Client(undefined, jar.clone());
-      const entered = await isIn(once).finally(() => once.close());
+      const entered = await isIn(once).finally(async () => once.close());
       if (entered) return true;
     }
     return false;

@@ -127,7 +127,9 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
       ? carry(req, res, target)
       : carryUpgrade(req, res, upgrade, target, (connection) => {
           const switched = remember(connection);
-          return () => void (switched && services.openAnswers.delete(switched));
+          return () => {
+            if (switched !== undefined) services.openAnswers.delete(switched);
+          };
         });
   entry = remember(carrier);
 }

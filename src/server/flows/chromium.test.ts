@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
 import type { BrowserContext, Page } from 'playwright-core';
+import { keepQuiet } from '../../../test/harness/quiet-network.ts';
+import { eventually } from '../../../test/harness/wait.ts';
 import { addClient, addUser, PASSWORD, RelyingParty, startServer } from '../oidc/oidc.test-helper.ts';
 import type { TestServer } from '../oidc/oidc.test-helper.ts';
 
@@ -29,6 +31,7 @@ describe('the pages in Chromium', { timeout: 600_000 }, () => {
   let rp: RelyingParty;
   let profile: string;
   let context: BrowserContext;
+  let gone: (() => void) | undefined;
   const complaints: string[] = [];
 
   before(async () => {
@@ -63,6 +66,7 @@ describe('the pages in Chromium', { timeout: 600_000 }, () => {
     });
     rp = await RelyingParty.discover(server.base, wiki);
     profile = mkdtempSync(join(tmpdir(), 'gatehouse-chromium-'));
+    gone = await keepQuiet();
     context = await chromium.launchPersistentContext(profile, { ...LAUNCH, args: ARGUMENTS });
     context.setDefaultTimeout(60_000);
     context.on('console', (message) => {
@@ -73,6 +77,7 @@ describe('the pages in Chromium', { timeout: 600_000 }, () => {
   });
   after(async () => {
     await context?.close();
+    gone?.();
     application?.close();
     await server?.close();
     rmSync(profile, { recursive: true, force: true });
@@ -113,7 +118,7 @@ describe('the pages in Chromium', { timeout: 600_000 }, () => {
     const page = await open(LOGIN);
     const focused = () =>
       page.evaluate<string>('document.activeElement.getAttribute("name") ?? document.activeElement.type');
-    assert.equal(await focused(), 'username');
+    await eventually('the first field has the focus', 30_000, async () => assert.equal(await focused(), 'username'));
     await page.keyboard.type('alice');
     await page.keyboard.press('Tab');
     assert.equal(await focused(), 'password');
