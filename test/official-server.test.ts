@@ -82,8 +82,11 @@ describe('our outpost at an official server', () => {
   const isInAnywhere = async ({ jar }: Client) => {
     for (let i = 0; i < 8; i++) {
       const once = new Client(undefined, jar.clone());
-      const entered = await isIn(once).finally(async () => once.close());
-      if (entered) return true;
+      try {
+        if (await isIn(once)) return true;
+      } finally {
+        await once.close();
+      }
     }
     return false;
   };
