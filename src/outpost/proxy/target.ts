@@ -24,7 +24,22 @@ export interface PreparedHeaders {
 
 /** @param flat name, value, name, value, … */
 export function prepareHeaders(flat: readonly string[]): PreparedHeaders {
-  return { flat, folded: new Set(flat.filter((_, i) => i % 2 === 0).map(foldHeaderName)) };
+  return { flat, folded: foldedNames(flat.filter((_, i) => i % 2 === 0)) };
+}
+
+/** Sets of names by the names: sessions of a site mostly share one, and a worker keeps some ten thousand sessions. */
+const known = new Map<string, ReadonlySet<string>>();
+const MAX_KNOWN = 256;
+
+function foldedNames(names: readonly string[]): ReadonlySet<string> {
+  const key = names.join('\n');
+  let folded = known.get(key);
+  if (folded === undefined) {
+    folded = new Set(names.map(foldHeaderName));
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(key, folded);
+  }
+  return folded;
 }
 
 /** For requests to public paths: nothing is added, and still everything managed is removed. */

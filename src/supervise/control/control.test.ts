@@ -9,6 +9,7 @@ import { after, afterEach, describe, it } from 'node:test';
 import { pino } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
+import { eventually } from '../../../test/harness/wait.ts';
 import { CONFIGURATION_PATH, EXTENSION_HEADER } from '../../contract/extension.ts';
 import type { IdentityEventBatch } from '../../contract/extension.ts';
 import type { BackChannelOptions } from '../messages.ts';
@@ -385,17 +386,16 @@ describe('Control', () => {
     );
     sockets[0]!.send('{"instruction":2}');
     await until(() => seen.configurations.at(-1) === 'kept', 'configuration');
-    const reader = async () => {
+    // known first, written a moment later
+    const { value: again } = await eventually('the copy is written', 30_000, async () => {
       const another = control(port, 'copy');
       await another.made.load();
+      assert.deepEqual(another.seen.configurations, ['kept']);
+      assert.equal(another.seen.events[0]?.events.length, 1);
       return another;
-    };
-    let again = await reader();
-    // known first, written a moment later
-    while (again.seen.configurations.length === 0 || again.seen.events[0]?.events.length !== 1) again = await reader();
+    });
     await made.close();
     await close();
-    assert.deepEqual(again.seen.configurations, ['kept']);
     assert.deepEqual(again.seen.events[0]!.events, [event(3)]);
     const other = control(port + 1, 'copy');
     await other.made.load();
