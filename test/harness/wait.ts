@@ -1,5 +1,5 @@
 /** Waiting and cleaning up, shared by the parts of the harness. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -97,11 +97,14 @@ export const guard = {
   },
 };
 
-/** Whether it runs: one that ended and that nobody has asked about yet does not. */
+/**
+ * Whether it runs: one that ended and that nobody has asked about yet does not. As long as one of its threads is there, so
+ * are its ports.
+ */
 export function isAlive(pid: number): boolean {
   try {
     const [, state] = /^.*\) (\S)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
-    return state !== 'Z' && state !== 'X';
+    return (state !== 'Z' && state !== 'X') || readdirSync(`/proc/${pid}/task`).length > 1;
   } catch {
     return false;
   }
