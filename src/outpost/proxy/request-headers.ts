@@ -127,7 +127,12 @@ function valuesOf(raw: readonly string[], lower: string): string[] {
 
 /** @returns the Cookie value without the cookies of ours; `''` when nothing is left. Others stay byte for byte. */
 export function withoutOwnCookies(value: string): string {
-  if (!value.toLowerCase().includes('authentik_')) return value;
-  const kept = value.split(';').filter((pair) => !isOwnCookie(pair.split('=', 1)[0]!));
+  if (!/authentik_/i.test(value)) return value;
+  const kept = value.split(';').filter((pair) => !isOwnCookie(nameOf(pair)));
   return kept.join(';').trim();
+}
+
+function nameOf(pair: string): string {
+  const end = pair.indexOf('=');
+  return end < 0 ? pair : pair.slice(0, end);
 }
