@@ -4,7 +4,7 @@ import type { DestinationStream, Logger } from 'pino';
 import { logFormat } from '../contract/log-format.ts';
 
 /** Characters gathered before a write, and how long a line may wait. */
-const BATCH_LENGTH = 32 * 1024;
+const BATCH_LENGTH = 128 * 1024;
 const FLUSH_MS = 200;
 /** Lines are dropped rather than kept beyond this when nobody reads the log. */
 const MAX_PENDING_BYTES = 32 * 1024 * 1024;

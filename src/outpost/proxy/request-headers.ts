@@ -1,5 +1,6 @@
 import { foldHeaderName, isManagedHeader } from '../../contract/headers.ts';
 import { connectionNames, isHopByHop, isOwnCookie } from './hop-by-hop.ts';
+import { Names } from './names.ts';
 import type { ProxyTarget } from './target.ts';
 
 /**
@@ -51,7 +52,7 @@ export function requestHeaders(raw: readonly string[], target: RequestIngredient
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!;
     const value = raw[i + 1]!;
-    const { lower, folded, treatment } = nameFacts(name);
+    const { lower, folded, treatment } = names.of(name);
     // before anything else: the connection header that announces `TE` names it as well
     if (treatment === 'te') trailers ||= /(^|,)\s*trailers\s*(;|,|$)/i.test(value);
     if (named.has(lower) || target.identity.folded.has(folded) || target.managed?.has(folded) === true) continue;
@@ -87,23 +88,11 @@ interface NameFacts {
   readonly treatment: 'kept' | 'passed' | 'dropped' | 'cookie' | 'te' | 'x-forwarded-for';
 }
 
-/** Names as they were sent, and what becomes of them. Browsers send the same few again and again. */
-const known = new Map<string, NameFacts>();
-const MAX_KNOWN = 1024;
-const MAX_KNOWN_LENGTH = 64;
-
-function nameFacts(name: string): NameFacts {
-  const found = known.get(name);
-  if (found !== undefined) return found;
+const names = new Names<NameFacts>((name) => {
   const lower = name.toLowerCase();
   const folded = foldHeaderName(lower);
-  const facts = { lower, folded, treatment: treatmentOf(lower, folded) };
-  if (name.length <= MAX_KNOWN_LENGTH) {
-    if (known.size >= MAX_KNOWN) known.clear();
-    known.set(name, facts);
-  }
-  return facts;
-}
+  return { lower, folded, treatment: treatmentOf(lower, folded) };
+});
 
 function treatmentOf(lower: string, folded: string): NameFacts['treatment'] {
   if (lower === 'te') return 'te';

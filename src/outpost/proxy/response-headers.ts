@@ -1,6 +1,9 @@
 import { foldHeaderName } from '../../contract/headers.ts';
 import { connectionNames, isHopByHop, isOwnCookie } from './hop-by-hop.ts';
+import { Names } from './names.ts';
 import type { ProxyTarget, Upstream } from './target.ts';
+
+const EMPTY: ReadonlySet<string> = new Set();
 
 /** What of a {@link ProxyTarget} decides about response headers. */
 export type ResponseIngredients = Pick<ProxyTarget, 'upstream' | 'host' | 'rewriteTo' | 'setCookies'>;
@@ -23,22 +26,42 @@ export function responseHeaders(raw: readonly string[], target: ResponseIngredie
   const named = connectionNames(connection);
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!;
-    let value = raw[i + 1]!;
-    const lower = name.toLowerCase();
-    if (isHopByHop(lower, named) || lower === 'x-powered-by' || isReserved(lower)) continue;
-    if (lower === 'content-length' && !framed) continue;
-    if (lower === 'set-cookie') {
-      if (isOwnCookie(value.split('=', 1)[0]!)) continue;
-      if (target.rewriteTo !== undefined)
-        value = rewriteCookieDomain(value, target.upstream, target.rewriteTo, target.host);
-    } else if (target.rewriteTo !== undefined && (lower === 'location' || lower === 'content-location')) {
-      value = rewriteAddress(value, target.upstream, target.host, target.rewriteTo);
-    }
-    out.push(name, value);
+    const value = raw[i + 1]!;
+    const { lower, treatment } = names.of(name);
+    if (treatment === 'dropped' || named.has(lower) || (treatment === 'length' && !framed)) continue;
+    if (treatment === 'cookie' && isOwnCookie(value.split('=', 1)[0]!)) continue;
+    out.push(name, target.rewriteTo === undefined ? value : rewritten(value, treatment, target, target.rewriteTo));
   }
   for (const cookie of target.setCookies ?? []) out.push('Set-Cookie', cookie);
   out.push('X-Powered-By', 'goauthentik.io'); // spec/outpost.md 3.2
   return out;
+}
+
+interface NameFacts {
+  readonly lower: string;
+  readonly treatment: 'kept' | 'dropped' | 'length' | 'cookie' | 'address';
+}
+
+const names = new Names<NameFacts>((name) => {
+  const lower = name.toLowerCase();
+  return { lower, treatment: treatmentOf(lower) };
+});
+
+function treatmentOf(lower: string): NameFacts['treatment'] {
+  if (isHopByHop(lower, EMPTY) || lower === 'x-powered-by' || isReserved(lower)) return 'dropped';
+  if (lower === 'content-length') return 'length';
+  if (lower === 'set-cookie') return 'cookie';
+  return lower === 'location' || lower === 'content-location' ? 'address' : 'kept';
+}
+
+function rewritten(
+  value: string,
+  treatment: NameFacts['treatment'],
+  { upstream, host }: ResponseIngredients,
+  to: string,
+): string {
+  if (treatment === 'cookie') return rewriteCookieDomain(value, upstream, to, host);
+  return treatment === 'address' ? rewriteAddress(value, upstream, host, to) : value;
 }
 
 /** Trailers are passed on except what must be known before the body (RFC 9110 6.5.1) or is ours. */
@@ -52,7 +75,6 @@ export function responseTrailers(raw: readonly string[]): [string, string][] {
   return out;
 }
 
-const EMPTY: ReadonlySet<string> = new Set();
 const NEVER_TRAILERS: ReadonlySet<string> = new Set([
   'content-length',
   'content-type',
