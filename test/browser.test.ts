@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { accessibilityProblems, person, pictures, signIn, startBrowser } from './harness/browser.ts';
+import { accessibilityProblems, arrival, person, pictures, signIn, startBrowser } from './harness/browser.ts';
 import type { Person } from './harness/provision.ts';
 import { Scene } from './harness/scene.ts';
 import { valuesOf } from './harness/upstream.ts';
@@ -75,7 +75,7 @@ describe('in Chromium', { timeout: 600_000 }, () => {
       tabs.slice(1).map(async (tab, i) => {
         const target = targets[i + 1]!;
         try {
-          await tab.waitForURL(at(target), { timeout: 30_000 });
+          await arrival(tab, at(target), 30_000);
           byThemselves++;
         } catch {
           await signIn(tab, 'alice', alice.password, at(target));
@@ -161,7 +161,7 @@ describe('in Chromium', { timeout: 600_000 }, () => {
     await reach(page, 'input[name=password]');
     await page.keyboard.type(bob.password);
     await page.keyboard.press('Enter');
-    await page.waitForURL((url) => !url.pathname.includes('default-authentication-flow'));
+    await arrival(page, (url) => !url.pathname.includes('default-authentication-flow'));
     await page.waitForLoadState();
     assert.match(await page.innerText('body'), /bob/, 'denied, and says who one is');
     // Switching account is reachable with Tab and works with Enter.

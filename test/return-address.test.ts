@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { accessibilityProblems, person, pictures, signIn, startBrowser } from './harness/browser.ts';
+import { accessibilityProblems, arrival, person, pictures, signIn, startBrowser } from './harness/browser.ts';
 import type { Person } from './harness/provision.ts';
 import { Scene } from './harness/scene.ts';
 import type { Received } from './harness/upstream.ts';
@@ -60,7 +60,7 @@ describe('the address asked for', { timeout: 400_000 }, () => {
       await first.goto(`${scene.address(name)}/first#1`);
       await second.goto(`${scene.address(name)}/second#2`);
       await signIn(first, 'alice', alice.password, at(`${scene.address(name)}/first#1`));
-      await second.waitForURL(at(`${scene.address(name)}/second#2`));
+      await arrival(second, at(`${scene.address(name)}/second#2`));
       assert.equal((await echo(second)).url, '/second');
       const other = name === 'wiki' ? 'forge' : 'wiki';
       await first.goto(`${scene.address(other)}/third#3`);

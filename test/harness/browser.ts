@@ -5,6 +5,7 @@ import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { ROOT } from './gatehouse.ts';
 import { keepQuiet } from './quiet-network.ts';
+import { eventually } from './wait.ts';
 
 const ARGUMENTS = [
   '--headless',
@@ -59,7 +60,19 @@ export async function person(
 export async function signIn(page: Page, username: string, password: string, arrived: (url: URL) => boolean) {
   await page.fill('input[name=username]', username);
   await page.fill('input[name=password]', password);
-  await Promise.all([page.waitForURL(arrived), page.press('input[name=password]', 'Enter')]);
+  await page.press('input[name=password]', 'Enter');
+  await arrival(page, arrived);
+}
+
+/**
+ * Waits until the browser is where `arrived` wants it. Playwright's own waiting fails when one way there is given up for
+ * another, as by a page that goes on by itself.
+ */
+export async function arrival(page: Page, arrived: (url: URL) => boolean, timeoutMs = 120_000): Promise<void> {
+  await eventually('the browser arrives', timeoutMs, () => {
+    if (!arrived(new URL(page.url()))) throw new Error(`it is at ${page.url()}`);
+  });
+  await page.waitForLoadState();
 }
 
 /**

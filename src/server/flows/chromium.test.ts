@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
 import type { BrowserContext, Page } from 'playwright-core';
+import { arrival } from '../../../test/harness/browser.ts';
 import { keepQuiet } from '../../../test/harness/quiet-network.ts';
 import { eventually } from '../../../test/harness/wait.ts';
 import { addClient, addUser, PASSWORD, RelyingParty, startServer } from '../oidc/oidc.test-helper.ts';
@@ -163,9 +164,9 @@ describe('the pages in Chromium', { timeout: 600_000 }, () => {
     await fill(first, 'alice');
     await first.click('button[type=submit]');
     await Promise.all([
-      first.waitForURL('**/if/user/'),
-      tabs[1].waitForURL('**/if/user/?second'),
-      tabs[2].waitForURL(/other\.test:\d+\/home/),
+      arrival(first, ({ pathname }) => pathname.endsWith('/if/user/')),
+      arrival(tabs[1], ({ pathname, search }) => pathname.endsWith('/if/user/') && search === '?second'),
+      arrival(tabs[2], ({ hostname, pathname }) => hostname === 'other.test' && pathname === '/home'),
     ]);
     for (const tab of tabs) await tab.close();
   });
