@@ -40,7 +40,10 @@ interface BytesStream {
  */
 class BatchedStdout implements DestinationStream {
   readonly #stream = pino.destination({
-    ...{ fd: 1, sync: false, minLength: 0, maxLength: MAX_PENDING_BYTES },
+    fd: 1,
+    sync: false,
+    minLength: 0,
+    maxLength: MAX_PENDING_BYTES,
     contentMode: 'buffer',
   }) as unknown as BytesStream;
   #batch = '';

@@ -371,6 +371,16 @@ describe('sessions', () => {
     assert.equal((await outpost.browse(NGINX, { ...asked, ...xhr })).status, 200);
   });
 
+  it('that live for seconds only are not sent to and fro when their renewal comes to nothing', async () => {
+    outpost.jar.clear();
+    outpost.server.life = 4;
+    await outpost.login('/page', ALICE);
+    outpost.pass(2.1);
+    assert.equal((await outpost.browse('/outpost.goauthentik.io/start?rd=/page', navigation)).status, 302);
+    outpost.pass(0.7);
+    assert.equal((await outpost.browse(NGINX, { ...asked, ...navigation })).status, 200);
+  });
+
   it('are not renewed while the control link is down', async () => {
     outpost.pass(1900);
     outpost.channel.up = false;

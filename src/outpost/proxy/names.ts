@@ -1,10 +1,12 @@
+import { Recent } from '../../rules/recent.ts';
+
 /** Names longer than this are no usual header's. */
 const MAX_LENGTH = 64;
 const MAX_NAMES = 1024;
 
 /** What follows from a header's name, by the name as it was sent: browsers and applications send the same few again and again. */
 export class Names<T> {
-  readonly #known = new Map<string, T>();
+  readonly #known = new Recent<T>(MAX_NAMES);
   readonly #read: (name: string) => T;
 
   /** @param read pure: asked again when a name was forgotten */
@@ -16,10 +18,7 @@ export class Names<T> {
     const known = this.#known.get(name);
     if (known !== undefined) return known;
     const read = this.#read(name);
-    if (name.length <= MAX_LENGTH) {
-      if (this.#known.size >= MAX_NAMES) this.#known.clear();
-      this.#known.set(name, read);
-    }
+    if (name.length <= MAX_LENGTH) this.#known.set(name, read);
     return read;
   }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { foldHeaderName } from '../../contract/headers.ts';
 import type { CodedError } from '../../contract/errors.ts';
+import { Recent } from '../../rules/recent.ts';
 
 /** An application behind a site: made by {@link file://./upstreams.ts}, kept as long as its settings are. */
 export interface Upstream {
@@ -28,15 +29,13 @@ export function prepareHeaders(flat: readonly string[]): PreparedHeaders {
 }
 
 /** Sets of names by the names: sessions of a site mostly share one, and a worker keeps some ten thousand sessions. */
-const known = new Map<string, ReadonlySet<string>>();
-const MAX_KNOWN = 256;
+const known = new Recent<ReadonlySet<string>>(256);
 
 function foldedNames(names: readonly string[]): ReadonlySet<string> {
   const key = names.join('\n');
   let folded = known.get(key);
   if (folded === undefined) {
     folded = new Set(names.map(foldHeaderName));
-    if (known.size >= MAX_KNOWN) known.clear();
     known.set(key, folded);
   }
   return folded;

@@ -20,6 +20,8 @@ export const canRenewAt = (asked: string | undefined): boolean => asked === unde
  * which scripts are refused.
  */
 const AGAIN_AFTER = 1 / 8;
+/** But never so soon that one attempt follows another without end: attempts say in whole seconds when they were begun. */
+const AGAIN_AFTER_AT_LEAST_MS = 2000;
 
 /** Whether this session should be renewed now. Not while the server is away, and not while an attempt is under way. */
 export function renewalDue(
@@ -34,5 +36,6 @@ export function renewalDue(
   if (credentials !== undefined) return false;
   const life = expiresAt - issuedAt;
   if (now() - issuedAt < life / 2) return false;
-  return backChannel.up && !site.attempts.begunWithin(life * AGAIN_AFTER, request.headers.cookie, now());
+  const again = Math.max(life * AGAIN_AFTER, AGAIN_AFTER_AT_LEAST_MS);
+  return backChannel.up && !site.attempts.begunWithin(again, request.headers.cookie, now());
 }
