@@ -114,7 +114,7 @@ async function plane(folder: string, size: typeof ONE) {
   const cookies = join(folder, `cookies-${port}`);
   const scale: Scale = { ...size, port, control, host: HOST, cookies };
   const file = 'bench/lib/data-plane-main.ts';
-  const process_ = start([process.execPath, '--expose-gc', file, JSON.stringify(scale)], {
+  const process_ = start([process.execPath, '--expose-gc', '--no-parallel-scavenge', file, JSON.stringify(scale)], {
     log: join(folder, `log-${port}`),
   });
   await listening(port, 120_000);

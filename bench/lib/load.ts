@@ -44,20 +44,32 @@ export interface Comparison {
   failures: number;
 }
 
-/** Measures two targets in turn, so that a change of the machine hits both. */
+/** Both are asked for so long first, in seconds: V8 compiles what is used much for some ten thousand repetitions. */
+const WARM_UP_SECONDS = 4;
+/** A round goes to and fro between the two in slices of this length, in seconds: the machine changes faster than rounds. */
+const SLICE_SECONDS = 1;
+
+/** Measures two targets in turn, so that a change of the machine hits both. @param seconds of each, a round */
 export async function compare(baseline: Target, tested: Target, rounds: number, seconds: number): Promise<Comparison> {
-  await load(baseline, 1);
-  await load(tested, 2);
+  await load(baseline, WARM_UP_SECONDS);
+  await load(tested, WARM_UP_SECONDS);
   const result: Comparison = { baseline: [], tested: [], failures: 0 };
-  for (let i = 0; i < rounds; i++) {
-    for (const [target, rates] of [
-      [baseline, result.baseline],
-      [tested, result.tested],
-    ] as const) {
-      const measured = await load(target, seconds);
-      rates.push(measured.requestsPerSecond);
-      result.failures += measured.failures;
+  const slices = Math.max(1, Math.round(seconds / SLICE_SECONDS));
+  for (let round = 0; round < rounds; round++) {
+    const rates = { baseline: 0, tested: 0 };
+    for (let slice = 0; slice < slices; slice++) {
+      const turns = [
+        [baseline, 'baseline'],
+        [tested, 'tested'],
+      ] as const;
+      for (const [target, side] of slice % 2 === 0 ? turns : turns.toReversed()) {
+        const measured = await load(target, SLICE_SECONDS);
+        rates[side] += measured.requestsPerSecond / slices;
+        result.failures += measured.failures;
+      }
     }
+    result.baseline.push(rates.baseline);
+    result.tested.push(rates.tested);
   }
   return result;
 }

@@ -103,7 +103,7 @@ function pass(exchange: Exchange, site: Site, decision: Decision & { verdict: 'a
     managed: input.identity.consumed === true ? site.removedWithCredentials : site.removed,
     setCookies: decision.setCookies,
     limits: services.carryLimits,
-    ...(site.hostHeader === 'backend' || backend.host !== undefined ? { rewriteTo: site.external.origin } : {}),
+    rewriteTo: site.hostHeader === 'backend' || backend.host !== undefined ? site.external.origin : undefined,
     onFailure: (_req, _res, error) => {
       reason = 'upstream-failed';
       sendCodedError(exchange, error, { site });

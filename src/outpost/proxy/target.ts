@@ -101,7 +101,7 @@ export interface ProxyTarget {
    * `https://app.example.test`: addresses of the application's own host in its answers become this. Given when the
    * application sees its own Host (`host: backend`), absent when it sees the original one.
    */
-  readonly rewriteTo?: string;
+  readonly rewriteTo?: string | undefined;
   readonly limits?: CarryLimits | undefined;
   /** answers a request the upstream failed; called only while nothing was sent yet */
   readonly onFailure: (req: IncomingMessage, res: ServerResponse, error: CodedError) => void;
