@@ -44,8 +44,8 @@ export interface Comparison {
   failures: number;
 }
 
-/** Both are asked for so long first, in seconds: V8 compiles what is used much for some ten thousand repetitions. */
-const WARM_UP_SECONDS = 4;
+/** Both are asked for so long first, in seconds: V8 goes on compiling what is used much for some hundred thousand repetitions. */
+const WARM_UP_SECONDS = 8;
 /** A round goes to and fro between the two in slices of this length, in seconds: the machine changes faster than rounds. */
 const SLICE_SECONDS = 1;
 
