@@ -2,8 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { WORKER_FLAGS } from '../src/supervise/start-workers.ts';
 import { freePort } from '../test/harness/ports.ts';
-import { compare, load, ratios } from './lib/load.ts';
+import { compare, compareInPairs, load, ratios } from './lib/load.ts';
 import type { Comparison, Target } from './lib/load.ts';
 import type { Scale } from './lib/data-plane-main.ts';
 import { listening, start } from './lib/processes.ts';
@@ -13,12 +14,6 @@ const CHECK = '/outpost.goauthentik.io/auth/nginx';
 const HOST = 'wiki.example.test';
 const ONE = { applications: 1, groups: 1, rules: 0, sessions: 1 };
 const CACHE_BUDGET_MB = 100;
-/**
- * So many pairs of processes take part in a comparison: what V8 makes of Node's own code differs from process to process
- * by up to a tenth of a check, and stays so while it runs.
- */
-const PAIRS = 3;
-
 /**
  * Before the first round of many sessions, in seconds: the cache of opened ones is full after some 120,000 requests, and
  * what is compared is what it does from then on.
@@ -57,18 +52,10 @@ export const growth: Section = async (product, effort) => {
 };
 
 async function side(folder: string, effort: Effort, what: string, more: Partial<Scale>, percent: number): Promise<Row> {
-  const all: Comparison = { baseline: [], tested: [], failures: 0 };
-  for (let pair = 0; pair < PAIRS; pair++) {
+  const all = await compareInPairs(effort.rounds, effort.seconds, async () => {
     const [few, many] = [await plane(folder, ONE), await plane(folder, { ...ONE, ...more })];
-    try {
-      const part = await compare(few.target, many.target, Math.ceil(effort.rounds / PAIRS), effort.seconds);
-      all.baseline.push(...part.baseline);
-      all.tested.push(...part.tested);
-      all.failures += part.failures;
-    } finally {
-      await Promise.all([few.stop(), many.stop()]);
-    }
-  }
+    return { baseline: few.target, tested: many.target, close: () => Promise.all([few.stop(), many.stop()]) };
+  });
   return row(what, percent, all);
 }
 
@@ -114,7 +101,7 @@ async function plane(folder: string, size: typeof ONE) {
   const cookies = join(folder, `cookies-${port}`);
   const scale: Scale = { ...size, port, control, host: HOST, cookies };
   const file = 'bench/lib/data-plane-main.ts';
-  const process_ = start([process.execPath, '--expose-gc', '--no-parallel-scavenge', file, JSON.stringify(scale)], {
+  const process_ = start([process.execPath, '--expose-gc', ...WORKER_FLAGS, file, JSON.stringify(scale)], {
     log: join(folder, `log-${port}`),
   });
   await listening(port, 120_000);

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '../test/harness/client.ts';
 import { freePort } from '../test/harness/ports.ts';
-import { compare, LOAD_CORE, median, ratios, TESTED_CORE } from './lib/load.ts';
+import { compareInPairs, LOAD_CORE, median, ratios, TESTED_CORE } from './lib/load.ts';
 import { listening, start } from './lib/processes.ts';
 import type { Section } from './lib/row.ts';
 
@@ -26,13 +26,21 @@ export const proxyMode: Section = async (product, { rounds, seconds }) => {
   await client.close();
   if (page.status !== 200 || page.text.length !== 1024) throw new Error(`the page answers ${page.status}`);
 
-  const port = await freePort();
-  const bare = start([process.execPath, 'bench/baseline/proxy.ts', String(port), origin]);
+  const headers = { host, cookie };
   try {
-    await listening(port);
-    const headers = { host, cookie };
-    const tested = { url: `${product.origin}/page`, headers };
-    const result = await compare({ url: `http://127.0.0.1:${port}/page`, headers }, tested, rounds, seconds);
+    const result = await compareInPairs(rounds, seconds, async () => {
+      await product.stop();
+      await product.start(1, TESTED_CORE);
+      await product.provision.served(product.origin, `http://${host}`);
+      const port = await freePort();
+      const bare = start([process.execPath, 'bench/baseline/proxy.ts', String(port), origin]);
+      await listening(port);
+      return {
+        baseline: { url: `http://127.0.0.1:${port}/page`, headers },
+        tested: { url: `${product.origin}/page`, headers },
+        close: () => bare.stop(),
+      };
+    });
     const ratio = ratios(result);
     return [
       {
@@ -44,7 +52,6 @@ export const proxyMode: Section = async (product, { rounds, seconds }) => {
       },
     ];
   } finally {
-    await bare.stop();
     await upstream.stop();
   }
 };

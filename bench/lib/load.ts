@@ -74,6 +74,35 @@ export async function compare(baseline: Target, tested: Target, rounds: number, 
   return result;
 }
 
+/**
+ * So many pairs of processes take part in a comparison: what V8 makes of Node's own code differs from process to process
+ * by up to a tenth of a check, and stays so while it runs.
+ */
+const PAIRS = 3;
+
+export interface Pair {
+  baseline: Target;
+  tested: Target;
+  close(): Promise<unknown>;
+}
+
+/** As {@link compare}, with fresh processes each third of the rounds. @param open starts both sides */
+export async function compareInPairs(rounds: number, seconds: number, open: () => Promise<Pair>): Promise<Comparison> {
+  const all: Comparison = { baseline: [], tested: [], failures: 0 };
+  for (let i = 0; i < PAIRS; i++) {
+    const { baseline, tested, close } = await open();
+    try {
+      const part = await compare(baseline, tested, Math.ceil(rounds / PAIRS), seconds);
+      all.baseline.push(...part.baseline);
+      all.tested.push(...part.tested);
+      all.failures += part.failures;
+    } finally {
+      await close();
+    }
+  }
+  return all;
+}
+
 export const median = (values: readonly number[]): number => {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

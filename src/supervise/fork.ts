@@ -12,11 +12,12 @@ const WITHHELD = /^(AUTHENTIK|GATEHOUSE)_/;
 /**
  * Starts a module of ours in a process of its own. It ends with the channel, however this process ends.
  * @param module the entry point beside this file, as compiled or as source
+ * @param flags of node
  */
-export function forkModule<Out extends object, In>(module: URL): Running<Out, In> {
+export function forkModule<Out extends object, In>(module: URL, flags: readonly string[] = []): Running<Out, In> {
   const environment = Object.entries(process.env).filter(([name]) => !WITHHELD.test(name));
   const child = fork(fileURLToPath(module), [], {
-    execArgv: [],
+    execArgv: [...flags],
     env: Object.fromEntries(environment),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

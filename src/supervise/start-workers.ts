@@ -13,6 +13,13 @@ import { keepParserPlain } from './plain-parser.ts';
 /** More workers than this bring little beside a control plane on the same machine. */
 const DEFAULT_WORKERS = 2;
 
+/**
+ * A worker makes some 20 kB of garbage a request. With twice the usual space for it, it is collected half as often, and
+ * idle the space is given back. There is a worker for each core: threads that help one to collect take the core of another,
+ * and wait for each other longer than they help (measured: docs/performance.md).
+ */
+export const WORKER_FLAGS: readonly string[] = ['--max-semi-space-size=32', '--no-parallel-scavenge'];
+
 export interface WorkerSource {
   count: number;
   /** several processes share the ports */
@@ -33,7 +40,7 @@ export function workersOf(
   if (wanted === 0) return { count: 1, reusePort: false, startWorker: workerHere };
   keepParserPlain(); // this process only supervises
   const count = wanted ?? Math.min(DEFAULT_WORKERS, availableParallelism());
-  const fork = () => forkModule<ToWorker, FromWorker>(module);
+  const fork = () => forkModule<ToWorker, FromWorker>(module, WORKER_FLAGS);
   const waiting = ahead ? Array.from({ length: count }, fork) : [];
   const first = () => {
     const started = waiting.shift();

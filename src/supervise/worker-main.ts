@@ -1,5 +1,4 @@
 /** Entry point of a worker's process; the supervisor forks it. */
-import { setFlagsFromString } from 'node:v8';
 import { settleMemory } from '../contract/settled-memory.ts';
 import { processLog } from '../outpost/process-log.ts';
 import { toParent } from './channel.ts';
@@ -20,9 +19,6 @@ process.on('uncaughtException', (error) => {
   flush();
   process.exit(1);
 });
-// There is a worker for each core: threads that help one to collect garbage take the core of another, and wake and wait for
-// each other for longer than they help (measured: docs/performance.md).
-setFlagsFromString('--no-parallel-scavenge');
 runWorker(channel, planeMaker(log), () => {
   flush();
   process.exit(0);
