@@ -200,10 +200,10 @@ async function changes(product: Product, meter: Meter, fleet: readonly Listening
   return [
     {
       what: `a changed application, until its outpost has it (${OUTPOSTS} outposts, ${APPLICATIONS} applications)`,
-      budget: 'p99 <= 2000 ms',
+      budget: 'p99 <= 1000 ms',
       measured: `p50 ${ms(at(times, 0.5))}, p99 ${ms(at(times, 0.99))}`,
       spread: `${ms(Math.min(...times))} to ${ms(Math.max(...times))}`,
-      kept: at(times, 0.99) <= 2000,
+      kept: at(times, 0.99) <= 1000,
     },
     {
       what: 'bytes of it, of all outposts together',
