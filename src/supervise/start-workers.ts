@@ -14,9 +14,9 @@ import { keepParserPlain } from './plain-parser.ts';
 const DEFAULT_WORKERS = 2;
 
 /**
- * A worker makes some 20 kB of garbage a request. With twice the usual space for it, it is collected half as often, and
- * idle the space is given back. There is a worker for each core: threads that help one to collect take the core of another,
- * and wait for each other longer than they help (measured: docs/performance.md).
+ * In proxy mode a worker makes 27 kB of garbage a request: with twice the usual space for it, it is collected half as often,
+ * and idle the space is given back. Threads that help to collect take a core from the other worker or the control plane, and
+ * wait for each other longer than they help (measured on one core: docs/performance.md).
  */
 export const WORKER_FLAGS: readonly string[] = ['--max-semi-space-size=32', '--no-parallel-scavenge'];
 
