@@ -28,7 +28,6 @@ export function connectionNames(values: readonly string[]): ReadonlySet<string> 
   if (values.length === 0) return NONE;
   const names = new Set<string>();
   for (const value of values) {
-    if (value === 'keep-alive' || value === 'close') continue; // what most messages say
     for (const token of value.split(',')) {
       const name = token.trim().toLowerCase();
       if (!KEPT.test(name)) names.add(name);
