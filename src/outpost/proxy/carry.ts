@@ -6,6 +6,8 @@ import type { CodedError } from '../../contract/errors.ts';
 import { atEndOfTurn } from '../end-of-turn.ts';
 import { breakOff, dropRest, hasBody, limitSilence, ownLimits, writeHead, writeTrailers } from './client-side.ts';
 import { sendEarlyHints } from './early-hints.ts';
+import { dispatchJoined } from './joined-headers.ts';
+import type { JoinedHeaders } from './joined-headers.ts';
 import { requestHeaders } from './request-headers.ts';
 import { responseHeaders, responseTrailers } from './response-headers.ts';
 import { DEFAULT_LIMITS } from './target.ts';
@@ -23,6 +25,7 @@ export function carry(req: IncomingMessage, res: ServerResponse, target: ProxyTa
     dispatcher: target.upstream.dispatcher,
     path: target.upstream.basePath + target.rawTarget,
     requestHeaders: requestHeaders(req.rawHeaders, target),
+    joined: target.identity.joined,
     responseHeaders: (raw, framed) => responseHeaders(raw, target, framed),
   });
 }
@@ -32,6 +35,8 @@ export interface Plan {
   dispatcher: Dispatcher;
   path: string;
   requestHeaders: string[];
+  /** further ones, checked before */
+  joined?: JoinedHeaders | undefined;
   responseHeaders: (raw: readonly string[], framed: boolean) => string[];
   /** for a request that asks to leave HTTP; `switched` gets the head of the 101, and throws when it is not to be */
   upgrade?: { protocols: string; switched: (raw: readonly string[], upstream: Socket) => void };
@@ -118,7 +123,8 @@ export class Carrier implements Dispatcher.DispatchHandler {
     if (this.#done) return; // the client left before
     const { dispatcher, path, requestHeaders: headers } = this.#plan!;
     try {
-      dispatcher.dispatch(
+      dispatchJoined(
+        dispatcher,
         {
           path,
           method: this.#req.method as Dispatcher.HttpMethod,
@@ -128,6 +134,7 @@ export class Carrier implements Dispatcher.DispatchHandler {
           upgrade: this.#plan!.upgrade?.protocols ?? null,
         },
         this,
+        this.#plan!.joined,
       );
     } catch (error) {
       this.#failed(error as Error); // a method or target that cannot be sent on

@@ -39,8 +39,9 @@ export type RequestIngredients = Pick<
 >;
 
 /**
- * The headers of the request to the application (spec/outpost.md 6.1, security rules A, D and H): hop-by-hop
- * headers leave first, then everything only we may say, in every spelling; identity comes last.
+ * The headers of the request to the application (spec/outpost.md 6.1, security rules A, D and H) but those that say who
+ * asks, which are added to them (joined-headers.ts): hop-by-hop headers leave first, then everything only we may say, in
+ * every spelling.
  * @param raw `rawHeaders` of the client's request: duplicates and spelling are kept
  * @returns name, value, name, value, …
  */
@@ -78,7 +79,7 @@ export function requestHeaders(raw: readonly string[], target: RequestIngredient
   }
   if (trailers) out.push('TE', 'trailers');
   out.push('X-Forwarded-For', before + target.peer);
-  out.push('X-Forwarded-Host', target.originalHost, 'X-Forwarded-Proto', target.scheme, ...target.identity.flat);
+  out.push('X-Forwarded-Host', target.originalHost, 'X-Forwarded-Proto', target.scheme);
   return out;
 }
 

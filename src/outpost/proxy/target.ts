@@ -3,6 +3,8 @@ import type { Dispatcher } from 'undici';
 import { foldHeaderName } from '../../contract/headers.ts';
 import type { CodedError } from '../../contract/errors.ts';
 import { Recent } from '../../rules/recent.ts';
+import { joinHeaders } from './joined-headers.ts';
+import type { JoinedHeaders } from './joined-headers.ts';
 
 /** An application behind a site: made by {@link file://./upstreams.ts}, kept as long as its settings are. */
 export interface Upstream {
@@ -17,15 +19,19 @@ export interface Upstream {
 
 /** Headers made once per session and sent with each of its requests. */
 export interface PreparedHeaders {
-  /** name, value, name, value, … in wire casing; values already latin-1 (`headerValue`) */
-  readonly flat: readonly string[];
-  /** folded names of `flat`: a client's copies of them are removed */
+  /** undefined: none */
+  readonly joined: JoinedHeaders | undefined;
+  /** their folded names: a client's copies of them are removed */
   readonly folded: ReadonlySet<string>;
 }
 
-/** @param flat name, value, name, value, … */
+/**
+ * @param flat name, value, name, value, … in wire casing; values already latin-1 (`headerValue`)
+ * @throws TypeError for what may not be in a request's head
+ */
 export function prepareHeaders(flat: readonly string[]): PreparedHeaders {
-  return { flat, folded: foldedNames(flat.filter((_, i) => i % 2 === 0)) };
+  const joined = flat.length === 0 ? undefined : joinHeaders(flat);
+  return { joined, folded: foldedNames(flat.filter((_, i) => i % 2 === 0)) };
 }
 
 /** Sets of names by the names: sessions of a site mostly share one, and a worker keeps some ten thousand sessions. */

@@ -53,6 +53,7 @@ export function carryUpgrade(
     dispatcher: target.upstream.dispatcher,
     path: target.upstream.basePath + target.rawTarget,
     requestHeaders: requestHeaders(req.rawHeaders, target),
+    joined: target.identity.joined,
     responseHeaders: (raw, framed) => responseHeaders(raw, target, framed),
     upgrade: { protocols: upgrade.protocols.join(', '), switched },
   });

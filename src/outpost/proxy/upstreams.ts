@@ -6,7 +6,6 @@ import { LRUCache } from 'lru-cache';
 import { buildConnector, Pool } from 'undici';
 import type { Dispatcher } from 'undici';
 import { CodedError } from '../../contract/errors.ts';
-import { tellKnownNames } from './known-names.ts';
 import type { Upstream } from './target.ts';
 
 /** Code of the error when an application reset its connection. */
@@ -26,10 +25,6 @@ const MAX_BORROWED = 500;
 export class Upstreams {
   readonly #known = new Map<string, Upstream>();
   readonly #borrowed = new LRUCache<string, Dispatcher>({ max: MAX_BORROWED, dispose: close });
-
-  constructor() {
-    tellKnownNames();
-  }
 
   /**
    * @param internalHost `internal_host` of a provider: scheme, authority and an optional base path

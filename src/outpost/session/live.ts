@@ -56,13 +56,22 @@ export class LiveSession {
     if (known !== undefined) return known;
     const made = checkHeaders(personHeaders(this.site.meta, generation, this.#session));
     permits[generation] = made;
-    if (this.sealed !== undefined) this.#session = { ...this.#session, token: partOf(made.lines, this.#session.token) };
+    this.#shareToken(made.lines);
     return made;
   }
 
   /** All headers of a request in proxy mode. */
   identityHeaders(): PreparedHeaders {
-    return (this.#identity ??= prepareHeaders(identityHeaders(this.site.meta, 'outpost', this.#session)));
+    if (this.#identity !== undefined) return this.#identity;
+    const made = prepareHeaders(identityHeaders(this.site.meta, 'outpost', this.#session));
+    this.#identity = made;
+    this.#shareToken(made.joined?.rest ?? '');
+    return made;
+  }
+
+  /** The token is a quarter of all that is kept of a session, and in its headers as well: once is enough. */
+  #shareToken(headers: string): void {
+    if (this.sealed !== undefined) this.#session = { ...this.#session, token: partOf(headers, this.#session.token) };
   }
 }
 
@@ -70,7 +79,7 @@ export class LiveSession {
 const userOf = ({ claims }: Session) => claims.preferred_username || claims.sub;
 const setsAuthorization = ({ extra }: Session) => extra.some(([name]) => foldHeaderName(name) === 'authorization');
 
-/** The same text, sharing the memory of a longer one: the token is a quarter of all that is kept of a session. */
+/** The same text, sharing the memory of a longer one. */
 function partOf(whole: string, text: string): string {
   const at = whole.indexOf(text);
   return at < 0 ? text : whole.slice(at, at + text.length);
