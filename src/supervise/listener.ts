@@ -60,7 +60,7 @@ export function createListener(
 
 /**
  * How HTTP/1.1 is read, on this listener and beside HTTP/2. A request without a body is at its end when it is handed over
- * and emits none: waiting for that of every GET costs a twelfth of a check (measured: docs/performance.md).
+ * and emits none: waiting for that of every GET costs a fifteenth of a check (measured: docs/performance.md).
  */
 export function httpLimits(handlers: Handlers, timeouts: Settings['timeouts']): ServerOptions {
   return {
