@@ -3,13 +3,15 @@
  * notice. Nothing of this exists in what is shipped.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { after, describe, it } from 'node:test';
 import { cases } from './cases.ts';
 import { startEnv } from './support/env.ts';
-import { brokenCopy } from './support/mutate.ts';
+import { brokenCopy, removeCopies } from './support/mutate.ts';
 import { switches } from './switches.ts';
 
 describe('switches', { concurrency: 2 }, () => {
+  after(removeCopies);
+
   for (const { rule, title, edits, noticed } of switches) {
     it(`${rule}: ${title}`, async (context) => {
       const copy = brokenCopy(edits);
@@ -33,7 +35,7 @@ describe('switches', { concurrency: 2 }, () => {
           await env.close();
         }
       } finally {
-        copy.remove();
+        copy.mend();
       }
     });
   }

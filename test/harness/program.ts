@@ -53,9 +53,11 @@ export class Program {
     root: string = ROOT,
     prefix: readonly string[] = [],
   ): void {
-    const { PATH, HOME, TMPDIR } = process.env;
+    const { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE } = process.env;
     const env = Object.fromEntries(
-      Object.entries({ PATH, HOME, TMPDIR, ...environment }).filter(([, value]) => value !== undefined),
+      Object.entries({ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE, ...environment }).filter(
+        ([, value]) => value !== undefined,
+      ),
     );
     const [program = '', ...line] = [...prefix, process.execPath, join(root, 'src/main.ts'), ...args];
     const child = spawn(program, line, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });

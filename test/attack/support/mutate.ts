@@ -13,15 +13,17 @@ export interface Edit {
   replace: string;
 }
 
-/** @returns the folder of the copy, and a way to remove it */
-export function brokenCopy(edits: readonly Edit[]): { root: string; remove(): void } {
-  const root = mkdtempSync(join(tmpdir(), 'gatehouse-broken-'));
-  const remove = () => rmSync(root, { recursive: true, force: true });
+/** Copies that are whole again: the next one broken in the same place is compiled already, but for its own file. */
+const whole: string[] = [];
+
+/** @returns the folder of the copy, and what makes it whole again for the next one */
+export function brokenCopy(edits: readonly Edit[]): { root: string; mend(): void } {
+  const root = whole.pop() ?? freshCopy();
+  const mend = () => {
+    for (const { file } of edits) cpSync(join(ROOT, 'src', file), join(root, 'src', file));
+    whole.push(root);
+  };
   try {
-    cpSync(join(ROOT, 'src'), join(root, 'src'), { recursive: true });
-    cpSync(join(ROOT, 'package.json'), join(root, 'package.json'));
-    // Node strips no types below a folder of this name, so only the packages lie behind the link
-    symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
     for (const { file, find, replace } of edits) {
       const path = join(root, 'src', file);
       const text = readFileSync(path, 'utf8');
@@ -32,8 +34,22 @@ export function brokenCopy(edits: readonly Edit[]): { root: string; remove(): vo
       );
     }
   } catch (error) {
-    remove();
+    mend();
     throw error;
   }
-  return { root, remove };
+  return { root, mend };
+}
+
+function freshCopy(): string {
+  const root = mkdtempSync(join(tmpdir(), 'gatehouse-broken-'));
+  cpSync(join(ROOT, 'src'), join(root, 'src'), { recursive: true });
+  cpSync(join(ROOT, 'package.json'), join(root, 'package.json'));
+  // Node strips no types below a folder of this name, so only the packages lie behind the link
+  symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+  return root;
+}
+
+/** After the last one. */
+export function removeCopies(): void {
+  for (const root of whole.splice(0)) rmSync(root, { recursive: true, force: true });
 }
