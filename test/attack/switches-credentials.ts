@@ -33,8 +33,8 @@ export const credentialSwitches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/identify/credentials/used.ts',
-        'return presented !== undefined && digest(used[0], presented) === used[1] ?',
-        'return presented === undefined ?',
+        'return secret !== undefined && digest(used[0], secret) === used[1] ?',
+        'return secret === undefined ?',
       ),
     ],
     noticed: ['M4'],

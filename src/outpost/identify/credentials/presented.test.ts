@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { challengesFor, readAuthorization, TOKEN_USER } from './presented.ts';
+import { challengesFor, readAuthorization, secretIn, secretOf, TOKEN_USER } from './presented.ts';
 
 const basic = (text: string | Buffer) => `Basic ${Buffer.from(text).toString('base64')}`;
 
@@ -51,6 +51,23 @@ describe('readAuthorization', () => {
   ]) {
     it(`takes nothing from ${header.slice(0, 40)}`, () => assert.equal(readAuthorization(header), undefined));
   }
+});
+
+describe('secretIn', () => {
+  for (const header of ['Bearer aa.b-b.c_c', 'bearer aa.b-b.c_c', basic(`${TOKEN_USER}:aa.b-b.c_c`), basic('a:b:c')]) {
+    it(`is what was believed of ${header}`, () => {
+      const presented = readAuthorization(header);
+      assert.ok(presented !== undefined);
+      assert.equal(secretIn(header), secretOf(presented));
+    });
+  }
+
+  it('takes nothing from what cannot be meant for us, and no token for a password', () => {
+    for (const header of ['x', 'Basic YT pi', 'Negotiate YTpi', `Bearer a.${'b'.repeat(13_000)}.c`, 'Bearer  a.b.c']) {
+      assert.equal(secretIn(header), undefined, header.slice(0, 40));
+    }
+    assert.notEqual(secretIn('Bearer a b'), secretIn(basic('a:b')));
+  });
 });
 
 describe('challengesFor', () => {

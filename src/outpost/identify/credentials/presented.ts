@@ -11,6 +11,7 @@ export const TOKEN_USER = 'goauthentik.io/token';
 /** Longer than any password or token of ours; Node takes 16 KiB of all headers unless told otherwise. */
 const MAX_LENGTH = 12_288;
 const SCHEME = /^(basic|bearer) (?! )/i;
+const BEARER = /^bearer (?! )/i;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const SIGNED_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 const CONTROL = /[\u0000-\u001f\u007f]/;
@@ -36,6 +37,17 @@ export function readAuthorization(header: string): Presented | undefined {
 /** The credentials as one text, however the header spells them. */
 export const secretOf = (presented: Presented): string =>
   presented.kind === 'bearer' ? presented.token : `${presented.username}\n${presented.password}`;
+
+/**
+ * The same text of a header, to be compared with one that was believed before: a token's form is not looked at again.
+ * @returns `undefined` for what cannot be meant for us
+ */
+export function secretIn(header: string): string | undefined {
+  if (header.length > MAX_LENGTH) return undefined;
+  if (BEARER.test(header)) return header.slice('bearer '.length);
+  const presented = readAuthorization(header);
+  return presented === undefined ? undefined : secretOf(presented);
+}
 
 function bearer(token: string): Presented | undefined {
   return SIGNED_TOKEN.test(token) ? { kind: 'bearer', token } : undefined;

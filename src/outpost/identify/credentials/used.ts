@@ -5,7 +5,7 @@
  */
 import { hash, randomBytes } from 'node:crypto';
 import type { Identity } from '../identify.ts';
-import { readAuthorization, secretOf } from './presented.ts';
+import { secretIn, secretOf } from './presented.ts';
 import type { Presented } from './presented.ts';
 
 /** Salt and digest, kept in the sealed session. */
@@ -13,7 +13,7 @@ export type UsedAuthorization = readonly [salt: string, digest: string];
 
 export function markUsed(presented: Presented): UsedAuthorization {
   const salt = randomBytes(12).toString('base64url');
-  return [salt, digest(salt, presented)];
+  return [salt, digest(salt, secretOf(presented))];
 }
 
 /** @param authorization value of the header; empty or undefined = none */
@@ -21,8 +21,8 @@ export function withUsed(who: Identity, authorization: string | undefined): Iden
   if (authorization === undefined || authorization === '' || who.kind === 'nobody') return who;
   const used = who.live?.session.usedAuthorization;
   if (used === undefined) return who;
-  const presented = readAuthorization(authorization);
-  return presented !== undefined && digest(used[0], presented) === used[1] ? { ...who, consumed: true } : who;
+  const secret = secretIn(authorization);
+  return secret !== undefined && digest(used[0], secret) === used[1] ? { ...who, consumed: true } : who;
 }
 
-const digest = (salt: string, presented: Presented) => hash('sha256', `${salt} ${secretOf(presented)}`, 'base64url');
+const digest = (salt: string, secret: string) => hash('sha256', `${salt} ${secret}`, 'base64url');
