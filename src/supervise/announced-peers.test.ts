@@ -34,8 +34,8 @@ const handlers = (trusted: boolean): Handlers => ({
     const from = `${req.socket.remoteAddress} ${req.socket.remotePort}`;
     let bytes = 0;
     const answer = () => void res.end(`${from} ${bytes};`);
-    if (req.readableEnded)
-      answer(); // of a request without a body nobody tells
+    // the end of a body that is not there is told to nobody
+    if (req.readableEnded) answer();
     else req.on('data', (part: Buffer) => (bytes += part.length)).on('end', answer);
   },
   mayUpgrade: () => false,

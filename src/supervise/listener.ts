@@ -21,7 +21,7 @@ const CHECK_MS = 2000;
 export interface Handlers {
   /** whether this peer may say before its first byte whom it speaks for */
   trusts(address: string): boolean;
-  /** one without a body emits no `end`: its `readableEnded` says so */
+  /** one without a body may emit no `end`: its `readableEnded` says so */
   request(req: IncomingMessage, res: ServerResponse): void;
   /** whether this request may leave HTTP; otherwise it is answered like any other, its `Upgrade` ignored */
   mayUpgrade(req: IncomingMessage): boolean;

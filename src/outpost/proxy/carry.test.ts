@@ -11,7 +11,7 @@ import { runInNewContext } from 'node:vm';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import type { CodedError } from '../../contract/errors.ts';
 import { carry } from './carry.ts';
-import { NO_IDENTITY, DEFAULT_LIMITS } from './target.ts';
+import { NO_IDENTITY, DEFAULT_LIMITS, prepareHeaders } from './target.ts';
 import type { CarryOutcome, ProxyTarget } from './target.ts';
 import { Upstreams } from './upstreams.ts';
 
@@ -67,7 +67,7 @@ async function front(
       onDone: (outcome) => outcomes.push(outcome),
       ...more,
     });
-  const server = createServer({ requestTimeout: 0 }, handle);
+  const server = createServer({ requestTimeout: 0, optimizeEmptyRequests: true }, handle);
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
     res.shouldKeepAlive = false;
     handle(req, res);
@@ -103,6 +103,33 @@ async function raw(port: number, text: string): Promise<string> {
 }
 
 describe('carry', () => {
+  it('says who asks, or sends nothing at all', async () => {
+    const seen: (string | undefined)[] = [];
+    const identity = prepareHeaders(['X-Authentik-Username', 'alice', 'X-Team', 'blue']);
+    const application: RequestListener = (req, res) => {
+      seen.push(`${String(req.headers['x-authentik-username'])} ${String(req.headers['x-team'])}`);
+      res.end();
+    };
+    const { port, upstreamPort } = await front(application, { identity });
+    assert.equal((await ask(port)).status, 200);
+    assert.deepEqual(seen.splice(0), ['alice blue']);
+
+    // were the request made later, these headers would be missing (joined-headers.ts)
+    const usual = upstreams.open(`http://127.0.0.1:${upstreamPort}`, true);
+    const dispatched = Promise.withResolvers<void>();
+    const dispatcher = usual.dispatcher.compose((dispatch) => (options, handler) => {
+      setTimeout(() => {
+        dispatch(options, handler);
+        setTimeout(dispatched.resolve, 200);
+      }, 20);
+      return true;
+    });
+    const late = await front(application, { identity, upstream: { ...usual, dispatcher } });
+    assert.equal((await ask(late.port)).status, 502);
+    await dispatched.promise;
+    assert.deepEqual(seen, []);
+  });
+
   it('passes method, target byte for byte below the base path, duplicates and body', async () => {
     const { port } = await front(
       (req, res) => {

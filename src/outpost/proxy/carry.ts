@@ -21,14 +21,17 @@ import type { CarryLimits, CarryOutcome, ProxyTarget } from './target.ts';
  * client's connection, so that half an answer never looks like a whole one.
  */
 export function carry(req: IncomingMessage, res: ServerResponse, target: ProxyTarget): Carrier {
-  return new Carrier(req, res, target, (failure) => target.onFailure(req, res, failure)).start({
-    dispatcher: target.upstream.dispatcher,
-    path: target.upstream.basePath + target.rawTarget,
-    requestHeaders: requestHeaders(req.rawHeaders, target),
-    joined: target.identity.joined,
-    responseHeaders: (raw, framed) => responseHeaders(raw, target, framed),
-  });
+  return new Carrier(req, res, target, (failure) => target.onFailure(req, res, failure)).start(planFor(req, target));
 }
+
+/** How an allowed request is sent to its application. */
+export const planFor = (req: IncomingMessage, target: ProxyTarget): Plan => ({
+  dispatcher: target.upstream.dispatcher,
+  path: target.upstream.basePath + target.rawTarget,
+  requestHeaders: requestHeaders(req.rawHeaders, target),
+  joined: target.identity.joined,
+  responseHeaders: (raw, framed) => responseHeaders(raw, target, framed),
+});
 
 /** How one request is sent and its answer's headers are made. */
 export interface Plan {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { IDENTITY_HEADERS } from '../../contract/headers.ts';
-import { requestHeaders, withoutOwnCookies } from './request-headers.ts';
+import { apart } from './joined-headers.test-helper.ts';
+import { requestHeaders as headersOf, withoutOwnCookies } from './request-headers.ts';
 import { responseHeaders, responseTrailers, rewriteAddress, rewriteCookieDomain } from './response-headers.ts';
 import type { RequestIngredients } from './request-headers.ts';
 import { NO_IDENTITY, prepareHeaders } from './target.ts';
@@ -15,6 +16,12 @@ const base: RequestIngredients = {
   peer: '10.0.0.9',
   trusted: true,
   identity,
+};
+
+/** All that the application gets. */
+const requestHeaders = (raw: readonly string[], target: RequestIngredients) => {
+  const { joined } = target.identity;
+  return [...headersOf(raw, target), ...(joined === undefined ? [] : apart(joined))];
 };
 
 const all = (flat: readonly string[], name: string) =>
@@ -57,7 +64,7 @@ describe('requestHeaders', () => {
     const own = prepareHeaders(['Authorization', 'Basic b3Vycw==', 'X-Team', 'blue']);
     const raw = ['authorization', 'Basic theirs', 'x_team', 'red', 'Remote-User', 'admin', 'remote.user', 'admin'];
     const out = requestHeaders(raw, { ...base, identity: own, managed: new Set(['remote-user']) });
-    assert.deepEqual(all(out, 'authorization'), []);
+    assert.deepEqual(all(out, 'authorization'), ['Basic b3Vycw==']);
     assert.ok(!out.includes('red') && !out.includes('admin'));
   });
 
@@ -69,7 +76,7 @@ describe('requestHeaders', () => {
     const names = `close, X-Authentik-Username, X-Forwarded-For, Content-Length, Host, X-Mine`;
     const raw = ['Connection', names, 'Content-Length', '3', 'X-Mine', 'y', 'X-Forwarded-For', '192.0.2.1'];
     const out = requestHeaders(raw, base);
-    assert.deepEqual(all(out, 'x-authentik-username'), []);
+    assert.deepEqual(all(out, 'x-authentik-username'), ['ours X-Authentik-Username']);
     assert.deepEqual(all(out, 'x-forwarded-for'), ['192.0.2.1, 10.0.0.9']);
     assert.deepEqual(all(out, 'content-length'), ['3']);
     assert.deepEqual(all(out, 'x-mine'), []);

@@ -8,8 +8,7 @@ import type { Socket } from 'node:net';
 import { CodedError } from '../../contract/errors.ts';
 import { takeOver } from '../listen/upgrade.ts';
 import type { Upgrade } from '../listen/upgrade.ts';
-import { Carrier } from './carry.ts';
-import { requestHeaders } from './request-headers.ts';
+import { Carrier, planFor } from './carry.ts';
 import { responseHeaders } from './response-headers.ts';
 import { splice } from './splice.ts';
 import { DEFAULT_LIMITS } from './target.ts';
@@ -50,11 +49,7 @@ export function carryUpgrade(
     if (head.length > 0) upstream.write(head);
   };
   return new Carrier(req, res, target, (failure) => target.onFailure(req, res, failure)).start({
-    dispatcher: target.upstream.dispatcher,
-    path: target.upstream.basePath + target.rawTarget,
-    requestHeaders: requestHeaders(req.rawHeaders, target),
-    joined: target.identity.joined,
-    responseHeaders: (raw, framed) => responseHeaders(raw, target, framed),
+    ...planFor(req, target),
     upgrade: { protocols: upgrade.protocols.join(', '), switched },
   });
 }
