@@ -301,8 +301,8 @@ export const requestSwitches: readonly Switch[] = [
     edits: [
       edit(
         'outpost/proxy/upgrade.ts',
-        'requestHeaders: requestHeaders(req.rawHeaders, target),',
-        "requestHeaders: [...requestHeaders(req.rawHeaders, target), 'X-Copy', String(req.headers['x-authentik-username'])],",
+        '...planFor(req, target),',
+        "...planFor(req, target), requestHeaders: [...planFor(req, target).requestHeaders, 'X-Copy', String(req.headers['x-authentik-username'])],",
       ),
     ],
     noticed: ['A20'],
